@@ -1,0 +1,106 @@
+/**
+ * What a run tells its listener, in order. Noun-verb names; lifecycle verbs are start, delta and end.
+ * An event is never taken back, and the concatenated deltas equal the final turn for any batching of the tokens.
+ */
+import type { AssistantTurn, CallSyntax, JsonValue, ToolCall } from "./turn.ts"
+
+/** Token counts of one generation, exact also after an abort. */
+export interface Usage {
+  /** Tokens of the whole prefix. */
+  readonly prompt: number
+  /** Tokens of the prefix whose keys and values were found in the cache. */
+  readonly cached: number
+  /** Tokens that the model produced, its stop token included. */
+  readonly generated: number
+  /** Of the generated tokens, those that a constraint left no choice about. */
+  readonly forced: number
+  /** Tokens computed and thrown away (speculation, pre-emption). */
+  readonly discarded: number
+}
+
+export interface TextStart {
+  readonly type: "text-start"
+}
+export interface TextDelta {
+  readonly type: "text-delta"
+  readonly delta: string
+}
+export interface TextEnd {
+  readonly type: "text-end"
+}
+
+/** A call is announced as soon as it cannot become text again. */
+export interface ToolCallStart {
+  readonly type: "tool-call-start"
+  readonly id: string
+  readonly name: string
+  readonly syntax: CallSyntax
+}
+/** A piece of the call's input as JSON text; the pieces of one call join to valid JSON. */
+export interface ToolCallDelta {
+  readonly type: "tool-call-delta"
+  readonly id: string
+  readonly delta: string
+}
+/** The whole call. It has not been checked against the tool's schema. */
+export interface ToolCallEnd {
+  readonly type: "tool-call-end"
+  readonly call: ToolCall
+}
+/** Something that was meant as a call and cannot be read as one. The loop tells the model what was wrong. */
+export interface ToolCallInvalid {
+  readonly type: "tool-call-invalid"
+  readonly id: string
+  /** The name that was written, where one could be read. */
+  readonly name: string | null
+  /** The text as the model wrote it. */
+  readonly raw: string
+  /** What is wrong with it and where, for the model to read. */
+  readonly problem: string
+}
+
+/** What the parser of one generation emits. */
+export type ParserEvent = TextStart | TextDelta | TextEnd | ToolCallStart | ToolCallDelta | ToolCallEnd | ToolCallInvalid
+
+export type RunStopReason =
+  | "end-of-turn"
+  | "max-steps"
+  | "max-tokens"
+  | "max-tool-calls"
+  | "deadline"
+  | "aborted"
+  | "needs-approval"
+
+export interface RunStart {
+  readonly type: "run-start"
+}
+export interface StepStart {
+  readonly type: "step-start"
+  /** Counts from 0 within the run. */
+  readonly step: number
+}
+export interface ToolResult {
+  readonly type: "tool-result"
+  readonly callId: string
+  readonly name: string
+  readonly output: JsonValue
+  readonly isError: boolean
+  /** Milliseconds by the injected clock. */
+  readonly durationMs: number
+}
+export interface StepEnd {
+  readonly type: "step-end"
+  readonly step: number
+  readonly turn: AssistantTurn
+  readonly usage: Usage
+}
+export interface RunEnd {
+  readonly type: "run-end"
+  readonly stopReason: RunStopReason
+  /** The prose of the last assistant turn. */
+  readonly text: string
+  /** Sums over the steps. */
+  readonly usage: Usage
+}
+
+export type AgentEvent = RunStart | StepStart | ParserEvent | ToolResult | StepEnd | RunEnd

@@ -1,0 +1,62 @@
+/**
+ * A turn is one entry of the transcript. Plain data: it can be stored, sent and compared.
+ * It knows nothing of tokens' meaning, of prompts or of tools that could answer a call.
+ */
+
+/** Any value that JSON can carry. */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject
+export interface JsonObject {
+  readonly [key: string]: JsonValue
+}
+
+export const roles = ["system", "user", "assistant", "ipython"] as const
+export type Role = (typeof roles)[number]
+
+/** How an assistant turn ended: a stop token, the token limit, or an abort. */
+export type TurnEnd = "eot" | "eom" | "eos" | "length" | "aborted"
+
+/** The textual form in which the model wrote a call, so that history can show the same form again. */
+export type CallSyntax = "builtin-call" | "json-call" | "function-tag" | "pythonic-call" | "python-code"
+
+export interface ToolCall {
+  /** Unique within a session: `call-0`, `call-1`, … */
+  readonly id: string
+  readonly name: string
+  readonly input: JsonObject
+  readonly syntax: CallSyntax
+}
+
+export interface SystemTurn {
+  readonly role: "system"
+  readonly content: string
+}
+
+export interface UserTurn {
+  readonly role: "user"
+  readonly content: string
+}
+
+export interface AssistantTurn {
+  readonly role: "assistant"
+  /** Prose beside the calls; empty when the turn is nothing but calls. */
+  readonly content: string
+  readonly toolCalls: readonly ToolCall[]
+  readonly end: TurnEnd
+  /**
+   * Token ids exactly as the model wrote them, its stop token included where it wrote one.
+   * Absent for imported history and for models that give no ids: such a turn is rendered from its fields.
+   */
+  readonly tokens?: readonly number[]
+}
+
+/** A tool result, in the role that Llama 3.x gives it. */
+export interface IpythonTurn {
+  readonly role: "ipython"
+  readonly content: JsonValue
+  /** The call that this answers; absent in imported history. */
+  readonly callId?: string
+  readonly toolName?: string
+  readonly isError?: boolean
+}
+
+export type Turn = SystemTurn | UserTurn | AssistantTurn | IpythonTurn

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config"
+
+// Soaks, sanitizers and long property runs. CI runs them after the fast suite.
+export default defineConfig({
+  test: {
+    include: ["packages/*/test/**/*.slow.test.ts"],
+    pool: "forks",
+    maxWorkers: 1,
+    testTimeout: 1_200_000,
+    hookTimeout: 1_200_000,
+  },
+})
