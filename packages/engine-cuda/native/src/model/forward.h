@@ -1,0 +1,40 @@
+// The one call between the engine (requests, pages, sampling) and the model (arithmetic): run these tokens at these
+// positions against these pages of the KV cache, and give logits where they are asked for.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "../status.h"
+
+namespace chasqui {
+
+constexpr int32_t kPageTokens = 16;  // positions per page of the KV cache
+
+// A run of consecutive tokens of one sequence: one token in decode, many in prefill.
+struct BatchSpan {
+  const int32_t* tokens = nullptr;  // (n_tokens)
+  int32_t n_tokens = 0;
+  int32_t position = 0;             // of tokens[0]; earlier positions are in the cache
+  const int32_t* pages = nullptr;   // (ceil((position + n_tokens) / kPageTokens)) page ids, in order of position
+  bool all_logits = false;          // logits for every token of the span (scoring) instead of none
+  bool last_logits = false;         // logits for its last token (sampling)
+};
+
+class Forward {
+ public:
+  virtual ~Forward() = default;
+  virtual int32_t vocab() const = 0;
+  virtual int32_t context() const = 0;
+  // Pages of the KV cache that exist; ids are 0 .. n_pages() - 1.
+  virtual int32_t n_pages() const = 0;
+  // Most tokens in one call, over all spans.
+  virtual int32_t max_batch_tokens() const = 0;
+  // Writes keys and values of all spans into their pages, and one row of float logits per wanted token, in span order.
+  // `logits`: (number of wanted rows, vocab()).
+  virtual Status run(const std::vector<BatchSpan>& spans, float* logits) = 0;
+  // Copies the first n_tokens positions of a page, all layers, keys and values (copy on write of a partial last page).
+  virtual void copy_page(int32_t from, int32_t to, int32_t n_tokens) = 0;
+};
+
+}  // namespace chasqui

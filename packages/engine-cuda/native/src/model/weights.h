@@ -1,0 +1,52 @@
+// The weights of a Llama checkpoint as views into memory-mapped files: a pointer, a type and a shape each, nothing copied.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../status.h"
+#include "config.h"
+
+namespace chasqui {
+
+enum class DType : uint8_t { kF32, kF16, kBF16 };
+
+constexpr int64_t dtype_bytes(DType type) { return type == DType::kF32 ? 4 : 2; }
+
+// A row-major matrix in somebody else's memory. A vector has rows = 1.
+struct MatrixView {
+  const void* data = nullptr;  // (rows, cols)
+  DType type = DType::kBF16;
+  int64_t rows = 0;
+  int64_t cols = 0;
+};
+
+struct LayerWeights {
+  MatrixView attn_norm;  // (1, dim)
+  MatrixView q;          // (n_heads * head_dim, dim)
+  MatrixView k;          // (n_kv_heads * head_dim, dim)
+  MatrixView v;          // (n_kv_heads * head_dim, dim)
+  MatrixView o;          // (dim, n_heads * head_dim)
+  MatrixView ffn_norm;   // (1, dim)
+  MatrixView gate;       // (ffn, dim)
+  MatrixView up;         // (ffn, dim)
+  MatrixView down;       // (dim, ffn)
+};
+
+class MappedFile;
+
+struct Weights {
+  MatrixView embed;  // (vocab, dim)
+  std::vector<LayerWeights> layers;
+  MatrixView norm;  // (1, dim)
+  MatrixView head;  // (vocab, dim); the same memory as embed when tied
+  uint64_t fingerprint = 0;  // of config, names, shapes and a sample of the data
+  std::vector<std::shared_ptr<MappedFile>> files;  // keep the views alive
+};
+
+// Maps the safetensors files of a Hugging Face folder (sharded or not) and checks every name, type and shape against config.
+Status load_weights(const std::string& folder, const ModelConfig& config, Weights* weights);
+
+}  // namespace chasqui
