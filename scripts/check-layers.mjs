@@ -21,7 +21,8 @@ function checkImport(from, folder, file, target) {
   const where = relative(root, file)
   const to = packageOf(target)
   if (to !== undefined) {
-    const wrong = packages.indexOf(to) > packages.indexOf(from) || forbiddenPairs.some(([a, b]) => a === from && b === to)
+    const wrong =
+      packages.indexOf(to) > packages.indexOf(from) || forbiddenPairs.some(([a, b]) => a === from && b === to)
     if (wrong) problems.push(`${where}: package ${from} must not import ${target}`)
     return
   }

@@ -16,7 +16,9 @@ for (const name of files) {
   const count = lines.length - 1
   if (count <= mostLines) continue
   if (lines.slice(0, 20).join("\n").includes("long because")) continue
-  console.error(`${name}: ${count} lines, at most ${mostLines}. Split it by idea, or say at its top why not ("long because …").`)
+  console.error(
+    `${name}: ${count} lines, at most ${mostLines}. Split it by idea, or say at its top why not ("long because …").`,
+  )
   failed++
 }
 if (failed > 0) process.exit(1)

@@ -55,7 +55,9 @@ export async function agent(options: AgentOptions): Promise<Agent> {
   const start = (input: string, emit: Emit, signal: AbortSignal): Promise<RunResult> => {
     if (closed) return Promise.reject(unusable("closed", "The agent is closed.", "Make a new agent."))
     if (busy) {
-      return Promise.reject(unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent."))
+      return Promise.reject(
+        unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent."),
+      )
     }
     session.append({ role: "user", content: input })
     const context: RunContext = {
@@ -88,7 +90,10 @@ export async function agent(options: AgentOptions): Promise<Agent> {
     stream: (input, { signal } = {}) => {
       const controller = new AbortController()
       const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal
-      return new RunStream((emit) => start(input, emit, either), () => controller.abort())
+      return new RunStream(
+        (emit) => start(input, emit, either),
+        () => controller.abort(),
+      )
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -5,11 +5,11 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { Sampling } from "./engine.ts"
 import type { EngineError } from "./error.ts"
 import type { RunStopReason, ToolFailure, ToolResult, Usage } from "./event.ts"
 import type { ModelEnd } from "./model.ts"
 import { runStep, type StepContext, type StepOutcome } from "./step.ts"
-import type { Sampling } from "./engine.ts"
 
 export interface RunLimits {
   /** Most steps; default 16. */
@@ -99,7 +99,12 @@ class Progress {
     if (end.reason === "aborted") return "aborted"
     if (end.reason === "context-full") return "context-full"
     if (!end.complete) return "max-tokens"
-    return this.#endOfTurn(end, results) ?? this.#tooManyFailures(results) ?? this.#repeated(end, results) ?? this.#limit(results)
+    return (
+      this.#endOfTurn(end, results) ??
+      this.#tooManyFailures(results) ??
+      this.#repeated(end, results) ??
+      this.#limit(results)
+    )
   }
 
   #endOfTurn(end: ModelEnd, results: readonly ToolResult[]): RunStopReason | undefined {
@@ -127,7 +132,10 @@ class Progress {
   }
 
   #repeated(end: ModelEnd, results: readonly ToolResult[]): RunStopReason | undefined {
-    const calls = JSON.stringify([end.turn.toolCalls.map(({ name, input }) => [name, input]), results.map(({ output }) => output)])
+    const calls = JSON.stringify([
+      end.turn.toolCalls.map(({ name, input }) => [name, input]),
+      results.map(({ output }) => output),
+    ])
     this.#repeats = calls === this.#lastCalls ? this.#repeats + 1 : 1
     this.#lastCalls = calls
     return this.#repeats >= this.#limits.maxRepeats ? "no-progress" : undefined
@@ -164,7 +172,12 @@ const stopSignal = Effect.fnUntraced(function* (caller: AbortSignal, deadlineMs:
   if (caller.aborted) abort()
   caller.addEventListener("abort", abort, { once: true })
   if (end !== undefined) {
-    yield* Effect.forkChild(Effect.andThen(Effect.sleep(deadlineMs), Effect.sync(() => stop("deadline"))))
+    yield* Effect.forkChild(
+      Effect.andThen(
+        Effect.sleep(deadlineMs),
+        Effect.sync(() => stop("deadline")),
+      ),
+    )
   }
   return {
     signal: controller.signal,
