@@ -6,11 +6,12 @@ import * as Effect from "effect/Effect"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
 import type { Model } from "./model.ts"
+import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
 import { defaultLimits, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
 import { RunStream } from "./run-stream.ts"
 import type { Emit } from "./step.ts"
 import type { Tool } from "./tool.ts"
-import { defaultPromptOptions, type PromptOptions, Transcript } from "./transcript.ts"
+import { Transcript } from "./transcript.ts"
 
 export interface AgentOptions extends Partial<RunLimits> {
   /** A model, or a function that loads one when the agent is made. */

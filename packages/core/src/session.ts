@@ -3,7 +3,8 @@
  * Token ids that a document carries are not trusted: a model uses them only where they decode to the turn's own fields.
  */
 import { SessionError } from "./error.ts"
-import { type PromptOptions, Transcript } from "./transcript.ts"
+import type { PromptOptions } from "./prompt-options.ts"
+import { Transcript } from "./transcript.ts"
 import { type JsonValue, roles, type Turn } from "./turn.ts"
 
 export const sessionVersion = 1

@@ -3,31 +3,10 @@
  * identity of a transcript, how much of it it has rendered, so that a step costs only what is new in it.
  */
 import { PromptError } from "./error.ts"
-import type { ToolDefinition } from "./tool.ts"
+import type { PromptOptions } from "./prompt-options.ts"
 import type { Turn } from "./turn.ts"
 
-/** What stands at the head of the prompt. To change it, make a new transcript: that is a declared break of the prefix. */
-export interface PromptOptions {
-  /** Functions described to the model as JSON. */
-  readonly tools: readonly ToolDefinition[]
-  /** Names announced as the built-in tools that Llama 3.1 was trained on; null leaves that mode off. */
-  readonly builtinTools: readonly string[] | null
-  /** Where functions are described: in the first user message (the template's default) or in the system message. */
-  readonly toolsInUserMessage: boolean
-  /** Today's date as the prompt shows it, such as `26 Jul 2024`. */
-  readonly date: string
-  readonly dialect: "hf" | "hf-3.2" | "meta"
-}
-
-export const defaultPromptOptions: PromptOptions = {
-  tools: [],
-  builtinTools: null,
-  toolsInUserMessage: true,
-  // The fixed default of the Llama 3.1 chat template.
-  date: "26 Jul 2024",
-  dialect: "hf",
-}
-
+/** To change its options, make a new transcript: that is a declared break of the prefix. */
 export class Transcript {
   readonly id: string
   readonly options: PromptOptions
