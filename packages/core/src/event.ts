@@ -124,6 +124,8 @@ export interface StepEnd {
   readonly step: number
   readonly turn: AssistantTurn
   readonly usage: Usage
+  /** Milliseconds of compute, where the engine measures it: the uncached prefix, and the generated tokens. */
+  readonly timing?: { readonly prefillMs: number; readonly decodeMs: number }
 }
 export interface RunEnd {
   readonly type: "run-end"

@@ -53,7 +53,7 @@ export const runStep = Effect.fnUntraced(function* (
       ...(result.isError && { isError: true }),
     })
   }
-  emit([{ type: "step-end", step, turn: end.turn, usage: end.usage }])
+  emit([{ type: "step-end", step, turn: end.turn, usage: end.usage, ...(end.timing && { timing: end.timing }) }])
   return { end, results } satisfies StepOutcome
 })
 
