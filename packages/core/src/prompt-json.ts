@@ -23,11 +23,12 @@ export function pythonJson(value: unknown, options: PythonJsonOptions = {}): str
   const { indent } = options
   const open = new Set<object>()
 
-  const list = (items: readonly string[], brackets: string, depth: number): string => {
-    if (items.length === 0) return brackets
-    if (indent === undefined) return brackets[0] + items.join(", ") + brackets[1]
-    const inner = `\n${" ".repeat(indent * (depth + 1))}`
-    return brackets[0] + inner + items.join(`,${inner}`) + `\n${" ".repeat(indent * depth)}` + brackets[1]
+  const enclose = (left: string, items: readonly string[], right: string, depth: number): string => {
+    if (items.length === 0) return left + right
+    if (indent === undefined) return `${left}${items.join(", ")}${right}`
+    const outer = `\n${" ".repeat(indent * depth)}`
+    const inner = `${outer}${" ".repeat(indent)}`
+    return `${left}${inner}${items.join(`,${inner}`)}${outer}${right}`
   }
 
   const write = (item: unknown, depth: number): string => {
@@ -52,21 +53,21 @@ export function pythonJson(value: unknown, options: PythonJsonOptions = {}): str
     }
     open.add(item)
     const text = Array.isArray(item)
-      ? list(
+      ? enclose(
+          "[",
           Array.from(item, (element) => write(element, depth + 1)),
-          "[]",
+          "]",
           depth,
         )
-      : list(
-          Object.entries(item)
-            .filter(([, member]) => member !== undefined)
-            .map(([key, member]) => `${quote(key)}: ${write(member, depth + 1)}`),
-          "{}",
-          depth,
-        )
+      : enclose("{", writeMembers(item, depth), "}", depth)
     open.delete(item)
     return text
   }
+  const writeMembers = (item: object, depth: number): string[] =>
+    Object.entries(item)
+      .filter(([, member]) => member !== undefined)
+      .map(([key, member]) => `${quote(key)}: ${write(member, depth + 1)}`)
+
   return write(value, 0)
 }
 
