@@ -2,9 +2,10 @@
  * Checks a tool's input against its schema: JSON Schema through ajv (compiled once, on first use), Standard Schema through
  * its own validator. Problems come back as path and reason, in words that a model can act on.
  */
+
+import { createRequire } from "node:module"
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec"
 import type { Ajv2020, ErrorObject, ValidateFunction } from "ajv/dist/2020.js"
-import { createRequire } from "node:module"
 import { ToolDefinitionError } from "./error.ts"
 import type { JsonObject, JsonValue } from "./turn.ts"
 
