@@ -7,9 +7,11 @@
 namespace chasqui {
 namespace {
 
+constexpr size_t kLongestEncoded = 1024;  // bytes; encoding takes quadratic time
+
 struct Choice {
   std::string bytes;
-  std::vector<int32_t> usual;         // its usual tokens; empty where the table cannot tell
+  std::vector<int32_t> usual;         // its usual tokens; empty where the table cannot tell, or for a very long choice
   std::vector<int32_t> usual_starts;  // byte offset of each of them
   std::vector<bool> can_finish;       // (bytes.size() + 1) the rest from this offset can be spelled
 };
@@ -70,18 +72,19 @@ class LiteralChoices final : public TokenConstraint {
     }
   }
 
-  // The part of the range whose choices go on with these bytes and can still be finished.
+  // The part of the range whose choices go on with these bytes; empty where none of them could be finished then.
   State narrow(const State& state, std::string_view bytes) const {
     State next{state.written + static_cast<int32_t>(bytes.size()), state.low, state.high};
     const auto goes_on = [&](int32_t i) {
-      const Choice& choice = choices_[static_cast<size_t>(i)];
-      return std::string_view(choice.bytes).substr(static_cast<size_t>(state.written)).starts_with(bytes) &&
-             choice.can_finish[static_cast<size_t>(next.written)];
+      return std::string_view(choices_[static_cast<size_t>(i)].bytes).substr(static_cast<size_t>(state.written)).starts_with(bytes);
     };
     while (next.low < next.high && !goes_on(next.low)) ++next.low;
     int32_t end = next.low;
-    while (end < next.high && goes_on(end)) ++end;
-    next.high = end;
+    bool can_finish = false;
+    for (; end < next.high && goes_on(end); ++end) {
+      can_finish = can_finish || choices_[static_cast<size_t>(end)].can_finish[static_cast<size_t>(next.written)];
+    }
+    next.high = can_finish ? end : next.low;
     return next;
   }
 
@@ -116,7 +119,7 @@ Choice prepare(std::string bytes, const TokenTable& table) {
       if (choice.can_finish[at + n] && table.find(text.substr(at, n)) >= 0) choice.can_finish[at] = true;
     }
   }
-  choice.usual = table.encode(text);
+  if (text.size() <= kLongestEncoded) choice.usual = table.encode(text);
   int32_t start = 0;
   for (const int32_t token : choice.usual) {
     choice.usual_starts.push_back(start);
