@@ -18,7 +18,7 @@ struct RandomCheckpoint {
   int32_t n_heads = 4;
   int32_t n_kv_heads = 2;
   int32_t head_dim = 16;
-  int32_t vocab = 320;  // a tokenizer is written from 272 on: 256 bytes and 16 special tokens
+  int32_t vocab = 320;  // from 264 on (256 bytes and 8 special tokens) a tokenizer is written too
   int32_t context = 512;
   DType type = DType::kBF16;       // of the matrices
   DType norm_type = DType::kBF16;  // of the norms; mixed types are allowed in a checkpoint
