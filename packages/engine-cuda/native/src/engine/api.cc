@@ -1,5 +1,5 @@
 // include/chasqui/engine.h in terms of Engine: converts structs, keeps the token logs, and owns what its pointers point to.
-#include <chasqui/engine.h>
+#include "../../include/chasqui/engine.h"
 
 #include <algorithm>
 #include <cstring>

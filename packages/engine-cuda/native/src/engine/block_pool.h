@@ -1,6 +1,7 @@
 // Who holds which page of the KV cache: a count of holders per page and a list of free ones. It knows nothing of tokens.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

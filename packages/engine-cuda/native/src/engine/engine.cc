@@ -78,12 +78,10 @@ void Engine::work() {
     commands.clear();
     if (closing) {
       stepper_->fail_all(failure(Reason::kClosed, "The engine was closed while the request was running.", "Load the engine again."), &events);
-      const std::lock_guard lock(mutex_);
-      closed_ = true;
     } else {
       can_step = stepper_->step(&events);
     }
-    publish(&events);
+    publish(&events, closing ? Last::kYes : Last::kNo);
     if (closing) return;
   }
 }
@@ -100,11 +98,12 @@ void Engine::apply(Command& command, StepEvents* events) {
   }
 }
 
-void Engine::publish(StepEvents* events) {
+void Engine::publish(StepEvents* events, Last last) {
   bool notify = false;
   {
     const std::lock_guard lock(mutex_);
     metrics_ = stepper_->metrics();
+    closed_ = last == Last::kYes;
     notify = (!events->empty() || closed_) && !notified_;
     if (notify) notified_ = true;
     move_to_end(&events->tokens, &events_.tokens);

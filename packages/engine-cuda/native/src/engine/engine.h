@@ -44,7 +44,8 @@ class Engine {
   void post(Command command);
   void work();
   void apply(Command& command, StepEvents* events);
-  void publish(StepEvents* events);
+  enum class Last : uint8_t { kNo, kYes };
+  void publish(StepEvents* events, Last last);
 
   std::unique_ptr<Stepper> stepper_;  // of the thread alone
   std::function<void()> notify_;
