@@ -55,7 +55,9 @@ describe("a run", () => {
     })
     await bot.run("first")
     await bot.run("second")
-    const ids = bot.session.turns.flatMap((turn) => (turn.role === "assistant" ? turn.toolCalls.map(({ id }) => id) : []))
+    const ids = bot.session.turns.flatMap((turn) =>
+      turn.role === "assistant" ? turn.toolCalls.map(({ id }) => id) : [],
+    )
     expect(ids).toEqual(["call-0", "call-1", "call-2"])
   })
 })
@@ -65,7 +67,10 @@ describe("what fails in a call goes back to the model as text it can act on", ()
     [
       "an unknown tool is answered with the tools that exist",
       { calls: [{ name: "subtract", input: {} }] },
-      { failure: "unknown-tool", output: { error: 'There is no tool named "subtract". Available tools: add, fail, tell.' } },
+      {
+        failure: "unknown-tool",
+        output: { error: 'There is no tool named "subtract". Available tools: add, fail, tell.' },
+      },
     ],
     [
       "an unreadable call is answered with what was wrong",
@@ -156,7 +161,9 @@ describe("limits end a run with a reason", () => {
     expect(results).toMatchObject([{ failure: "not-run" }])
   })
   it("by the deadline, whatever the model does", async () => {
-    const wait: ScriptedReply = { before: (signal) => new Promise((resolve) => signal?.addEventListener("abort", () => resolve())) }
+    const wait: ScriptedReply = {
+      before: (signal) => new Promise((resolve) => signal?.addEventListener("abort", () => resolve())),
+    }
     const { result } = await resultsOf([wait], [], { deadlineMs: 10 })
     expect(result.stopReason).toBe("deadline")
   })
@@ -164,7 +171,13 @@ describe("limits end a run with a reason", () => {
 
 describe("an eom without a call", () => {
   it("lets the model go on once, then ends the turn", async () => {
-    const { result, bot } = await resultsOf([{ text: "one", end: "eom" }, { text: "two", end: "eom" }], [])
+    const { result, bot } = await resultsOf(
+      [
+        { text: "one", end: "eom" },
+        { text: "two", end: "eom" },
+      ],
+      [],
+    )
     expect(result).toMatchObject({ stopReason: "end-of-turn", text: "two", steps: 2 })
     expect(bot.session.turns).toHaveLength(3)
   })
@@ -257,10 +270,18 @@ describe("an abort", () => {
 
 describe("an engine that fails", () => {
   it("fails the run with its own error, to the iterator and to the result", async () => {
-    const error = new EngineError({ reason: "device-lost", detail: "The device is gone.", fix: "Load the engine again." })
+    const error = new EngineError({
+      reason: "device-lost",
+      detail: "The device is gone.",
+      fix: "Load the engine again.",
+    })
     const bot = await agent({ model: scriptedModel([{ error }]) })
     const stream = bot.stream("go")
-    await expect((async () => { for await (const _ of stream); })()).rejects.toBe(error)
+    await expect(
+      (async () => {
+        for await (const _ of stream);
+      })(),
+    ).rejects.toBe(error)
     await expect(stream.result).rejects.toBe(error)
   })
 })
