@@ -60,7 +60,14 @@ export interface ToolCallInvalid {
 }
 
 /** What the parser of one generation emits. */
-export type ParserEvent = TextStart | TextDelta | TextEnd | ToolCallStart | ToolCallDelta | ToolCallEnd | ToolCallInvalid
+export type ParserEvent =
+  | TextStart
+  | TextDelta
+  | TextEnd
+  | ToolCallStart
+  | ToolCallDelta
+  | ToolCallEnd
+  | ToolCallInvalid
 
 export type RunStopReason =
   | "end-of-turn"
