@@ -44,6 +44,9 @@ export type { RunLimits, RunResult } from "./run.ts"
 export type { RunStream } from "./run-stream.ts"
 export { loadSession, type SessionDocument, saveSession } from "./session.ts"
 export { type SpecialToken, sampledSpecialTokens, specialTokens, stopTokens } from "./special-tokens.ts"
+export type { Store, StoreLog } from "./store.ts"
+export { folderStore } from "./store-folder.ts"
+export { memoryStore } from "./store-memory.ts"
 export {
   builtinToolNames,
   defineTool,
@@ -52,7 +55,16 @@ export {
   type ToolContext,
   type ToolDefinition,
   ToolFailed,
+  type ToolSchema,
 } from "./tool.ts"
+export {
+  type Coercion,
+  type InputCheck,
+  type InputCheckResult,
+  jsonSchemaCheck,
+  standardSchemaCheck,
+} from "./tool-input.ts"
+export { describeFault, isKnownKeyword, linearPattern, readToolSchema, type SchemaFault } from "./tool-schema.ts"
 export { readTrace, replay, type TraceHeader, type TraceLine, traceLine } from "./trace.ts"
 export { Transcript } from "./transcript.ts"
 export type {

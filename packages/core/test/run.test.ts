@@ -118,7 +118,7 @@ describe("what fails in a call goes back to the model as text it can act on", ()
   it("an invalid input is answered with path and reason", async () => {
     const { results } = await resultsOf([{ calls: [{ name: "add", input: { a: "two" } }] }, "done"], [add])
     expect(results[0]).toMatchObject({ isError: true, failure: "invalid-input" })
-    const { error } = results[0]?.output as { error: string }
+    const { error } = (results[0] as ToolResult).output as { error: string }
     expect(error).toContain("a")
     expect(error).toContain("number")
     expect(error).toContain("b")
@@ -144,7 +144,8 @@ describe("limits end a run with a reason", () => {
     const calls = [1, 2, 3].map((a) => ({ name: "add", input: { a, b: 0 } }))
     const { result, results } = await resultsOf([{ calls }, "no"], [add], { maxToolCalls: 2 })
     expect(result.stopReason).toBe("max-tool-calls")
-    expect(results.map(({ failure }) => failure)).toEqual([undefined, undefined, "not-run"])
+    const failures = Object.fromEntries(results.map(({ callId, failure }) => [callId, failure]))
+    expect(failures).toEqual({ "call-0": undefined, "call-1": undefined, "call-2": "not-run" })
   })
   it("when the same calls give the same results", async () => {
     const same = { calls: [{ name: "add", input: { a: 1, b: 1 } }] }
