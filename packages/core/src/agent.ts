@@ -3,11 +3,12 @@
  * It holds no logic of the loop; it only turns Effects into Promises and events into an AsyncIterable.
  */
 import * as Effect from "effect/Effect"
+import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, verifyPendingRun } from "./approval.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
 import type { Model } from "./model.ts"
 import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
-import { defaultLimits, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
+import { defaultLimits, type ResumePoint, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
 import { RunStream } from "./run-stream.ts"
 import type { Emit } from "./step.ts"
 import type { Tool } from "./tool.ts"
@@ -27,6 +28,8 @@ export interface AgentOptions extends Partial<RunLimits> {
   readonly sessionId?: string
   /** Goes on with a loaded session instead of a new one; its own prompt options hold. */
   readonly session?: Transcript
+  /** A secret of at least 16 bytes that signs what waits for approval; needed where a tool has `needsApproval`. */
+  readonly approvalKey?: ApprovalKey
 }
 
 export interface RunOptions {
@@ -40,6 +43,11 @@ export interface Agent extends AsyncDisposable {
   run(input: string, options?: RunOptions): Promise<RunResult>
   /** The same, with every event as it happens. The run starts at once. */
   stream(input: string, options?: RunOptions): RunStream
+  /**
+   * Goes on with a run that ended with `needs-approval`: a decision for each waiting call, by its id. A call without one waits
+   * on. Throws SessionError `bad-approval` for a pending run that is not this session's latest, or was changed.
+   */
+  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, options?: RunOptions): RunStream
   /** Closes tools, and the model if this agent loaded it. Waits for a run that is under way. */
   close(): Promise<void>
 }
@@ -53,14 +61,17 @@ export async function agent(options: AgentOptions): Promise<Agent> {
   let busy: Promise<unknown> | undefined
   let closed = false
 
-  const start = (input: string, emit: Emit, signal: AbortSignal): Promise<RunResult> => {
+  if ([...tools.values()].some(({ needsApproval }) => needsApproval !== undefined))
+    checkApprovalKey(options.approvalKey)
+
+  const start = (input: string | ResumePoint, emit: Emit, signal: AbortSignal): Promise<RunResult> => {
     if (closed) return Promise.reject(unusable("closed", "The agent is closed.", "Make a new agent."))
     if (busy) {
       return Promise.reject(
         unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent."),
       )
     }
-    session.append({ role: "user", content: input })
+    if (typeof input === "string") session.append({ role: "user", content: input })
     const context: RunContext = {
       model,
       transcript: session,
@@ -70,8 +81,9 @@ export async function agent(options: AgentOptions): Promise<Agent> {
       emit,
       toolConcurrency: options.toolConcurrency ?? 4,
       ...(options.sampling && { sampling: options.sampling }),
+      ...(options.approvalKey && { approvalKey: options.approvalKey }),
     }
-    const result = Effect.runPromise(run(context)).finally(() => {
+    const result = Effect.runPromise(run(context, typeof input === "string" ? undefined : input)).finally(() => {
       busy = undefined
     })
     busy = result
@@ -84,17 +96,23 @@ export async function agent(options: AgentOptions): Promise<Agent> {
     await Promise.all([...tools.values()].map((tool) => tool.close?.()))
     if (typeof options.model === "function") await model.close()
   }
+  const stream = (input: string | ResumePoint, { signal }: RunOptions = {}): RunStream => {
+    const controller = new AbortController()
+    const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal
+    return new RunStream(
+      (emit) => start(input, emit, either),
+      () => controller.abort(),
+    )
+  }
   return {
     model,
     session,
     run: (input, { signal } = {}) => start(input, () => undefined, signal ?? new AbortController().signal),
-    stream: (input, { signal } = {}) => {
-      const controller = new AbortController()
-      const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal
-      return new RunStream(
-        (emit) => start(input, emit, either),
-        () => controller.abort(),
-      )
+    stream,
+    resume: (pending, decisions, runOptions) => {
+      const place = { sessionId: session.id, turn: session.turns.length - 1 }
+      verifyPendingRun(pending, place, checkApprovalKey(options.approvalKey))
+      return stream({ pending, decisions: new Map(Object.entries(decisions)) }, runOptions)
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -1,5 +1,6 @@
 /** The public API of @chasqui/core: what an agent is made of. Adding a name here is a decision about the public API. */
 export { type Agent, type AgentOptions, agent, type RunOptions } from "./agent.ts"
+export type { ApprovalKey, Decision, PendingRun } from "./approval.ts"
 export {
   type Constraint,
   type Engine,

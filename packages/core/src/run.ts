@@ -5,11 +5,13 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, pendingRun } from "./approval.ts"
 import type { Sampling } from "./engine.ts"
 import type { EngineError } from "./error.ts"
-import type { RunStopReason, ToolFailure, ToolResult, Usage } from "./event.ts"
+import type { RunStopReason, ToolCallInvalid, ToolFailure, ToolResult, Usage } from "./event.ts"
 import type { ModelEnd } from "./model.ts"
-import { runStep, type StepContext, type StepOutcome } from "./step.ts"
+import { type Answers, answerRound, type CallRound, runStep, type StepContext, type StepOutcome } from "./step.ts"
+import type { Transcript } from "./transcript.ts"
 
 export interface RunLimits {
   /** Most steps; default 16. */
@@ -38,6 +40,8 @@ export const defaultLimits: RunLimits = {
 export interface RunContext extends Omit<StepContext, "toolCallsLeft"> {
   readonly limits: RunLimits
   readonly sampling?: Sampling
+  /** Needed where a tool waits for approval. */
+  readonly approvalKey?: ApprovalKey
 }
 
 export interface RunResult {
@@ -46,32 +50,68 @@ export interface RunResult {
   readonly stopReason: RunStopReason
   readonly usage: Usage
   readonly steps: number
+  /** What waits for a person, where the stop reason is `needs-approval`. */
+  readonly pending?: PendingRun
+}
+
+/** Where a paused run goes on: its last turn's calls, and what was decided about them. */
+export interface ResumePoint {
+  readonly pending: PendingRun
+  readonly decisions: ReadonlyMap<string, Decision>
 }
 
 export const noUsage: Usage = { prompt: 0, cached: 0, generated: 0, forced: 0, discarded: 0 }
 
-export const run = Effect.fnUntraced(function* (context: RunContext): Effect.fn.Return<RunResult, EngineError> {
+/** Runs from the transcript's last turn on, or from where a paused run stopped. */
+export const run = Effect.fnUntraced(function* (
+  context: RunContext,
+  resume?: ResumePoint,
+): Effect.fn.Return<RunResult, EngineError> {
   const { limits, emit } = context
   const stop = yield* stopSignal(context.signal, limits.deadlineMs)
   const progress = new Progress(limits)
+  const stepContext = (): StepContext => ({
+    ...context,
+    signal: stop.signal,
+    toolCallsLeft: limits.maxToolCalls - progress.toolCalls,
+  })
   emit([{ type: "run-start" }])
-  let stopReason: RunStopReason | undefined = stop.reason()
+  let waiting: Answers | undefined
+  let stopReason = stop.reason()
+  if (resume !== undefined && stopReason === undefined) {
+    const answers = yield* answerRound(resumedRound(context.transcript, resume), stepContext())
+    if (answers.waiting.length > 0) waiting = answers
+    stopReason = progress.resumed(answers, stop.reason())
+  }
   while (stopReason === undefined) {
-    const outcome = yield* runStep(
-      progress.steps,
-      { ...context, signal: stop.signal, toolCallsLeft: limits.maxToolCalls - progress.toolCalls },
-      {
-        maxTokens: limits.maxTokens - progress.usage.generated,
-        ...(context.sampling && { sampling: context.sampling }),
-      },
-    )
+    const outcome = yield* runStep(progress.steps, stepContext(), {
+      maxTokens: limits.maxTokens - progress.usage.generated,
+      ...(context.sampling && { sampling: context.sampling }),
+    })
+    if (outcome.waiting.length > 0) waiting = outcome
     stopReason = progress.after(outcome, stop.reason())
   }
   stop.release()
-  const result: RunResult = { text: progress.text, stopReason, usage: progress.usage, steps: progress.steps }
-  emit([{ type: "run-end", stopReason, text: result.text, usage: result.usage }])
-  return result
+  const { text, usage, steps } = progress
+  emit([{ type: "run-end", stopReason, text, usage }])
+  const pending = stopReason === "needs-approval" && waiting !== undefined ? pendingOf(context, waiting) : undefined
+  return { text, stopReason, usage, steps, ...(pending && { pending }) }
 })
+
+function pendingOf({ transcript, approvalKey }: RunContext, { results, waiting }: Answers): PendingRun {
+  const turn = transcript.turns.length - 1
+  return pendingRun({ sessionId: transcript.id, turn, calls: waiting, results }, checkApprovalKey(approvalKey))
+}
+
+/** The last assistant turn with what is already answered; unreadable calls were answered before the pause. */
+function resumedRound(transcript: Transcript, { pending, decisions }: ResumePoint): CallRound {
+  const turn = transcript.turns[pending.turn]
+  if (turn?.role !== "assistant") throw new Error("a pending run is verified before it is resumed")
+  const answered: ToolCallInvalid[] = pending.results
+    .filter(({ failure }) => failure === "malformed")
+    .map(({ callId, name }) => ({ type: "tool-call-invalid", id: callId, name, raw: "", problem: "" }))
+  return { turn, invalidCalls: answered, results: pending.results, decisions }
+}
 
 /** What a run has done so far, and whether that is enough. Its size does not depend on the number of steps. */
 class Progress {
@@ -90,7 +130,7 @@ class Progress {
   }
 
   /** Takes a step into account; a reason when the run is over. */
-  after({ end, results }: StepOutcome, stopped: RunStopReason | undefined): RunStopReason | undefined {
+  after({ end, results, waiting }: StepOutcome, stopped: RunStopReason | undefined): RunStopReason | undefined {
     this.steps++
     this.usage = addUsage(this.usage, end.usage)
     this.text = end.turn.content
@@ -99,12 +139,19 @@ class Progress {
     if (end.reason === "aborted") return "aborted"
     if (end.reason === "context-full") return "context-full"
     if (!end.complete) return "max-tokens"
+    if (waiting.length > 0) return "needs-approval"
     return (
       this.#endOfTurn(end, results) ??
       this.#tooManyFailures(results) ??
       this.#repeated(end, results) ??
       this.#limit(results)
     )
+  }
+
+  /** Takes the answers of a resumed round into account. */
+  resumed({ results, waiting }: Answers, stopped: RunStopReason | undefined): RunStopReason | undefined {
+    this.toolCalls += results.length
+    return stopped ?? (waiting.length > 0 ? "needs-approval" : undefined)
   }
 
   #endOfTurn(end: ModelEnd, results: readonly ToolResult[]): RunStopReason | undefined {

@@ -4,6 +4,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { Decision } from "./approval.ts"
 import type { ToolCallInvalid, ToolFailure, ToolResult } from "./event.ts"
 import type { Tool } from "./tool.ts"
 import { ToolFailed } from "./tool.ts"
@@ -14,19 +15,34 @@ export interface CallContext {
   readonly sessionId: string
 }
 
-/** Runs a call to its result. Interrupting it aborts the tool's signal and does not wait for the tool. */
-export const answerCall = Effect.fnUntraced(function* (call: ToolCall, context: CallContext) {
+/** Runs a call to its result; `undefined` where a person has to agree first and has not been asked. */
+export const answerCall = Effect.fnUntraced(function* (
+  call: ToolCall,
+  context: CallContext,
+  decision?: Decision,
+): Effect.fn.Return<ToolResult | undefined> {
   const tool = context.tools.get(call.name)
   if (tool === undefined) return failedCall(call, "unknown-tool", unknownTool(call.name, context.tools))
-  const checking = tool.check(call.input)
+  if (decision?.kind === "refuse") return failedCall(call, "refused", refusal(call.name, decision.reason))
+  const edited = decision?.input
+  const checking = tool.check(edited ?? call.input)
   const checked = "ok" in checking ? checking : yield* Effect.promise(() => checking)
   if (!checked.ok) return failedCall(call, "invalid-input", invalidInput(call.name, checked.problems))
+  const input = checked.input as never
+  if (decision === undefined && waitsForApproval(tool, input)) return undefined
 
   const start = yield* Clock.currentTimeMillis
-  const outcome = yield* execute(tool, checked.input as never, call, context)
+  const outcome = yield* execute(tool, input, call, context)
   const durationMs = (yield* Clock.currentTimeMillis) - start
-  return { ...outcome, durationMs }
+  // The model must not take the result of an edited input for the result of its own.
+  return edited === undefined || outcome.isError
+    ? { ...outcome, durationMs }
+    : { ...outcome, output: { edited_input: edited, result: outcome.output }, durationMs }
 })
+
+function waitsForApproval({ needsApproval }: Tool, input: never): boolean {
+  return typeof needsApproval === "function" ? needsApproval(input) : (needsApproval ?? false)
+}
 
 /** The result of a call that could not be read. */
 export function answerInvalidCall(invalid: ToolCallInvalid, tools: ReadonlyMap<string, Tool>): ToolResult {
@@ -108,6 +124,10 @@ function unknownTool(name: string, tools: ReadonlyMap<string, Tool>): string {
 
 function invalidInput(name: string, problems: readonly string[]): string {
   return `The input of ${name} is not valid: ${problems.join("; ")}. Nothing was run. Call it again with a valid input.`
+}
+
+function refusal(name: string, reason: string | undefined): string {
+  return `The user refused the call of ${name}${reason === undefined ? "." : `: ${reason}`} Nothing was run.`
 }
 
 function available(tools: ReadonlyMap<string, Tool>): string {
