@@ -71,7 +71,10 @@ export async function agent(options: AgentOptions): Promise<Agent> {
         unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent."),
       )
     }
-    if (typeof input === "string") session.append({ role: "user", content: input })
+    if (typeof input === "string") {
+      dropOpenCalls(session)
+      session.append({ role: "user", content: input })
+    }
     const context: RunContext = {
       model,
       transcript: session,
@@ -116,6 +119,16 @@ export async function agent(options: AgentOptions): Promise<Agent> {
     },
     close,
     [Symbol.asyncDispose]: close,
+  }
+}
+
+/** Calls that wait for approval when the user says something else are answered as not run: every call has a result. */
+function dropOpenCalls(session: Transcript): void {
+  const last = session.turns.at(-1)
+  if (last?.role !== "assistant") return
+  for (const { id, name } of last.toolCalls) {
+    const content = { error: "The call was not approved. Nothing was run." }
+    session.append({ role: "ipython", content, callId: id, toolName: name, isError: true })
   }
 }
 

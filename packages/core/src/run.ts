@@ -7,10 +7,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, pendingRun } from "./approval.ts"
 import type { Sampling } from "./engine.ts"
-import type { EngineError } from "./error.ts"
 import type { RunStopReason, ToolCallInvalid, ToolFailure, ToolResult, Usage } from "./event.ts"
 import type { ModelEnd } from "./model.ts"
-import { type Answers, answerRound, type CallRound, runStep, type StepContext, type StepOutcome } from "./step.ts"
+import { type Answers, answerRound, type CallRound, type RunError, runStep, type StepContext, type StepOutcome } from "./step.ts"
 import type { Transcript } from "./transcript.ts"
 
 export interface RunLimits {
@@ -66,7 +65,7 @@ export const noUsage: Usage = { prompt: 0, cached: 0, generated: 0, forced: 0, d
 export const run = Effect.fnUntraced(function* (
   context: RunContext,
   resume?: ResumePoint,
-): Effect.fn.Return<RunResult, EngineError> {
+): Effect.fn.Return<RunResult, RunError> {
   const { limits, emit } = context
   const stop = yield* stopSignal(context.signal, limits.deadlineMs)
   const progress = new Progress(limits)

@@ -5,13 +5,16 @@
  */
 import * as Effect from "effect/Effect"
 import type { Decision } from "./approval.ts"
-import { EngineError } from "./error.ts"
+import { EngineError, PromptError, TokenizerError } from "./error.ts"
 import type { AgentEvent, ToolCallInvalid, ToolResult } from "./event.ts"
 import type { Model, ModelEnd, ModelOptions } from "./model.ts"
 import type { Tool } from "./tool.ts"
 import { answerCall, answerInvalidCall, failedCall } from "./tool-call.ts"
 import type { Transcript } from "./transcript.ts"
 import type { AssistantTurn, ToolCall } from "./turn.ts"
+
+/** What can fail a run: the engine, or a transcript that no prompt can hold. */
+export type RunError = EngineError | PromptError | TokenizerError
 
 export type Emit = (events: readonly AgentEvent[]) => void
 
@@ -102,14 +105,14 @@ export const answerRound = Effect.fnUntraced(function* (round: CallRound, contex
 function generate(
   { model, transcript, signal, emit }: StepContext,
   options: Omit<ModelOptions, "firstCall" | "signal">,
-): Effect.Effect<ModelEnd, EngineError> {
+): Effect.Effect<ModelEnd, RunError> {
   return Effect.tryPromise({
     try: async () => {
       const generation = model.generate(transcript, { ...options, firstCall: transcript.calls, signal })
       for await (const events of generation) emit(events)
       return generation.end
     },
-    catch: (thrown) => (thrown instanceof EngineError ? thrown : brokenModel(thrown)),
+    catch: (thrown) => (isRunError(thrown) ? thrown : brokenModel(thrown)),
   })
 }
 
@@ -180,6 +183,10 @@ function aborted(signal: AbortSignal): Effect.Effect<void> {
     signal.addEventListener("abort", stop, { once: true })
     return Effect.sync(() => signal.removeEventListener("abort", stop))
   })
+}
+
+function isRunError(thrown: unknown): thrown is RunError {
+  return thrown instanceof EngineError || thrown instanceof PromptError || thrown instanceof TokenizerError
 }
 
 function brokenModel(thrown: unknown): EngineError {
