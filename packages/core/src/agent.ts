@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, verifyPendingRun } from "./approval.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
+import type { ToolResult } from "./event.ts"
 import type { Model } from "./model.ts"
 import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
 import { defaultLimits, type ResumePoint, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
@@ -60,6 +61,7 @@ export async function agent(options: AgentOptions): Promise<Agent> {
   const limits: RunLimits = { ...defaultLimits, ...pickLimits(options) }
   let busy: Promise<unknown> | undefined
   let closed = false
+  let open: PendingRun | undefined
 
   if ([...tools.values()].some(({ needsApproval }) => needsApproval !== undefined))
     checkApprovalKey(options.approvalKey)
@@ -72,7 +74,7 @@ export async function agent(options: AgentOptions): Promise<Agent> {
       )
     }
     if (typeof input === "string") {
-      dropOpenCalls(session)
+      closeOpenCalls(session, open?.results ?? [])
       session.append({ role: "user", content: input })
     }
     const context: RunContext = {
@@ -86,10 +88,16 @@ export async function agent(options: AgentOptions): Promise<Agent> {
       ...(options.sampling && { sampling: options.sampling }),
       ...(options.approvalKey && { approvalKey: options.approvalKey }),
     }
-    const result = Effect.runPromise(run(context, typeof input === "string" ? undefined : input)).finally(() => {
+    const running = Effect.runPromise(run(context, typeof input === "string" ? undefined : input))
+    const result = running.finally(() => {
       busy = undefined
     })
-    busy = result
+    busy = result.then(
+      ({ pending }) => {
+        open = pending
+      },
+      () => undefined,
+    )
     return result
   }
   const close = async (): Promise<void> => {
@@ -122,13 +130,15 @@ export async function agent(options: AgentOptions): Promise<Agent> {
   }
 }
 
-/** Calls that wait for approval when the user says something else are answered as not run: every call has a result. */
-function dropOpenCalls(session: Transcript): void {
+/** Calls that still wait for approval when the user says something else get a result too: the one they had, or not run. */
+function closeOpenCalls(session: Transcript, results: readonly ToolResult[]): void {
   const last = session.turns.at(-1)
   if (last?.role !== "assistant") return
   for (const { id, name } of last.toolCalls) {
-    const content = { error: "The call was not approved. Nothing was run." }
-    session.append({ role: "ipython", content, callId: id, toolName: name, isError: true })
+    const result = results.find(({ callId }) => callId === id)
+    const content = result?.output ?? { error: "The call was not approved. Nothing was run." }
+    const isError = result?.isError ?? true
+    session.append({ role: "ipython", content, callId: id, toolName: name, ...(isError && { isError }) })
   }
 }
 
