@@ -41,7 +41,7 @@ describe("the sample collection", () => {
     "current weather in Paris",
     "Zurich population",
     "quantum chromodynamics",
-    "Menlo Motors CEO",
+    "Zagreb Bank CEO",
     "the of and",
     "",
   ])("has no result for %j", async (query) => {

@@ -44,7 +44,7 @@ function readMarkdown(content: string, fallback: string): Pick<Document, "title"
 const withoutMarks = (text: string): string =>
   text
     .replace(/!?\[([^\]\n]*)\]\([^)\n]*\)/g, "$1")
-    .replace(/(?<!\w)(\*{1,3}|_{1,3})(\S(?:[^\n]*?\S)?)\1(?!\w)/g, "$2")
+    .replace(/(?<!\w)(\*{1,3}|_{1,3})(\S(?:[^\n]{0,200}?\S)?)\1(?!\w)/g, "$2")
     .replaceAll("`", "")
 
 const blocks = new Set(
