@@ -69,14 +69,34 @@ export type ParserEvent =
   | ToolCallEnd
   | ToolCallInvalid
 
+/**
+ * Why a run ended. `end-of-turn` is the ordinary end; the others are limits or decisions, and all that was done before
+ * them is kept. `context-full`: prefix and answer fill the context. `max-repairs`: too many failed calls of one kind.
+ * `no-progress`: the same call with the same result again and again.
+ */
 export type RunStopReason =
   | "end-of-turn"
   | "max-steps"
   | "max-tokens"
   | "max-tool-calls"
+  | "max-repairs"
+  | "no-progress"
+  | "context-full"
   | "deadline"
   | "aborted"
+  | "guard"
   | "needs-approval"
+
+/** Why a call has no result of its own tool. */
+export type ToolFailure =
+  | "malformed"
+  | "unknown-tool"
+  | "invalid-input"
+  | "failed"
+  | "timeout"
+  | "cancelled"
+  | "refused"
+  | "not-run"
 
 export interface RunStart {
   readonly type: "run-start"
@@ -92,6 +112,10 @@ export interface ToolResult {
   readonly name: string
   readonly output: JsonValue
   readonly isError: boolean
+  /** Set where `isError` is. */
+  readonly failure?: ToolFailure
+  /** What the tool threw, for logs and traces: the model never sees it. */
+  readonly cause?: string
   /** Milliseconds by the injected clock. */
   readonly durationMs: number
 }
@@ -100,6 +124,8 @@ export interface StepEnd {
   readonly step: number
   readonly turn: AssistantTurn
   readonly usage: Usage
+  /** Milliseconds of compute, where the engine measures it: the uncached prefix, and the generated tokens. */
+  readonly timing?: { readonly prefillMs: number; readonly decodeMs: number }
 }
 export interface RunEnd {
   readonly type: "run-end"

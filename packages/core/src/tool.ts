@@ -36,6 +36,8 @@ export interface Tool<Name extends string = string> extends ToolDefinition {
   /** Runs alone: calls before it finish first, calls after it wait. */
   readonly sequential: boolean
   readonly timeoutMs: number
+  /** Whether a person has to agree before this input is run; the run pauses until then. The host's to grant. */
+  readonly needsApproval?: boolean | ((input: never) => boolean)
   /** Who answers, where the same tool can have several behind it, such as `brave` or `local-documents`. */
   readonly provider?: string
   /** Called once when the agent closes. */
@@ -57,6 +59,7 @@ interface ToolOptions<Input> {
   readonly sequential?: boolean
   /** Default 60 000. */
   readonly timeoutMs?: number
+  readonly needsApproval?: boolean | ((input: Input) => boolean)
   readonly provider?: string
   /** For a JSON Schema: whether "3" passes for a number. Default `off`; a Standard Schema says so itself. */
   readonly coercion?: Coercion
@@ -108,6 +111,7 @@ export function defineTool(
     readOnly: options.readOnly ?? false,
     sequential: options.sequential ?? false,
     timeoutMs: options.timeoutMs ?? 60_000,
+    ...(options.needsApproval !== undefined && { needsApproval: options.needsApproval }),
     ...(options.provider !== undefined && { provider: options.provider }),
     ...(options.close && { close: options.close }),
     check,
