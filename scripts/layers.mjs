@@ -42,6 +42,7 @@ export const coreFiles = [
   "session",
   "trace",
   "run-stream",
+  "output",
   "agent",
   "testing",
   "effect",

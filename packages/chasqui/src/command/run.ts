@@ -17,7 +17,7 @@ Answers one question with tools: brave_search and code_interpreter. Without a qu
 
   --model DIR        a Llama checkpoint in Hugging Face layout (default: the built-in tiny model)
   --documents DIR    let brave_search answer from these texts (default: BRAVE_API_KEY's web search, else sample documents)
-  --system TEXT      the system text
+  --system TEXT      the system text (default: You are a helpful assistant.)
   --date TEXT        today's date as the prompt shows it (default: 26 Jul 2024, as in the model's own template)
   --max-steps N      stop after N steps (default 8)
   --max-tokens N     stop after N generated tokens
@@ -61,7 +61,7 @@ async function runQuestion(args: readonly string[], terminal: Terminal): Promise
     model: llama(values.model, threads === undefined ? {} : { threads }),
     tools: [search, codeInterpreter()],
     maxSteps: numberOption("max-steps", values["max-steps"], 1) ?? 8,
-    ...(values.system !== undefined && { system: values.system }),
+    system: values.system ?? "You are a helpful assistant.",
     ...(values.date !== undefined && { prompt: { date: values.date } }),
     ...(maxTokens !== undefined && { maxTokens }),
     sampling: { ...(temperature !== undefined && { temperature }), ...(seed !== undefined && { seed }) },
