@@ -36,6 +36,7 @@ export const coreFiles = [
   "guard",
   "approval",
   "tool-call",
+  "tool-turn",
   "step",
   "run",
   "store",

@@ -6,14 +6,17 @@ import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, verifyPendingRun } from "./approval.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
-import type { ToolResult, Usage } from "./event.ts"
+import type { Usage } from "./event.ts"
 import type { Model } from "./model.ts"
 import { type InferOutput, type OutputSchema, outputFormat } from "./output.ts"
 import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
 import { defaultLimits, type ResumePoint, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
 import { RunStream } from "./run-stream.ts"
 import type { Emit } from "./step.ts"
+import type { Store, StoreLog } from "./store.ts"
 import type { Tool } from "./tool.ts"
+import { closeOpenCalls } from "./tool-turn.ts"
+import { forkTrace, readTrace, type TraceHeader, traceLine } from "./trace.ts"
 import { Transcript } from "./transcript.ts"
 
 export interface AgentOptions extends Partial<RunLimits> {
@@ -34,6 +37,13 @@ export interface AgentOptions extends Partial<RunLimits> {
   readonly approvalKey?: ApprovalKey
   /** The price of a usage, in the unit of `maxCost`. */
   readonly cost?: (usage: Usage) => number
+  /**
+   * Keeps the session under its id: its trace is written as it happens, and an agent made later with the same id goes on with it.
+   * The session is locked until the agent closes.
+   */
+  readonly store?: Store
+  /** Milliseconds for the trace; without it the trace has no times. */
+  readonly now?: () => number
 }
 
 export interface RunOptions {
@@ -70,7 +80,53 @@ export async function agent(options: AgentOptions): Promise<Agent> {
   const tools = toolMap(options.tools ?? [])
   if (options.tools?.some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
   const model = typeof options.model === "function" ? await options.model() : options.model
-  return new SessionAgent(options, model, tools)
+  const kept = options.store && (await keptSession(options, options.store, model))
+  const session = kept?.session ?? options.session ?? newSession(options)
+  return new SessionAgent(options, model, tools, session, kept?.record)
+}
+
+/** Where a session's trace goes, and what has to be released at the end. */
+interface SessionRecord {
+  readonly log: StoreLog
+  readonly lock: AsyncDisposable
+}
+
+async function keptSession(
+  options: AgentOptions,
+  store: Store,
+  model: Model,
+): Promise<{ session: Transcript; record: SessionRecord }> {
+  const name = options.session?.id ?? options.sessionId ?? "session-0"
+  const lock = await store.lock(name)
+  try {
+    const log = await store.log(name)
+    const text = await store.readLog(name)
+    if (text?.includes("\n")) {
+      return { session: forkTrace(readTrace(text), model.info.fingerprint), record: { log, lock } }
+    }
+    const session = options.session ?? newSession(options)
+    log.append(traceLine(traceHeader(session, model, options.sampling)))
+    return { session, record: { log, lock } }
+  } catch (error) {
+    await lock[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** The first line of a session's trace. */
+export function traceHeader(session: Transcript, model: Model, sampling?: Sampling): TraceHeader {
+  const { logitBias: _, seed, ...plain } = sampling ?? {}
+  return {
+    type: "trace",
+    version: 1,
+    sessionId: session.id,
+    model: model.info.name,
+    fingerprint: model.info.fingerprint,
+    options: session.options,
+    turns: session.turns,
+    calls: session.calls,
+    ...(sampling && { sampling: { ...plain, ...(seed !== undefined && { seed: seed.toString() }) } }),
+  }
 }
 
 type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
@@ -83,18 +139,28 @@ class SessionAgent implements Agent {
   #busy: Promise<unknown> | undefined
   /** The last run's waiting calls, with the results of the calls beside them. */
   #pending: PendingRun | undefined
+  readonly #record: SessionRecord | undefined
   #closed = false
 
-  constructor(options: AgentOptions, model: Model, tools: ReadonlyMap<string, Tool>) {
+  constructor(
+    options: AgentOptions,
+    model: Model,
+    tools: ReadonlyMap<string, Tool>,
+    session: Transcript,
+    record: SessionRecord | undefined,
+  ) {
     this.#options = options
     this.#tools = tools
+    this.#record = record
     this.model = model
-    this.session = options.session ?? newSession(options)
+    this.session = session
   }
 
-  run(input: string, options: Partial<OutputOptions<OutputSchema>> = {}): Promise<RunResult & { output?: never }> {
+  run<const Schema extends OutputSchema>(input: string, options: OutputOptions<Schema>): Promise<OutputResult<Schema>>
+  run(input: string, options?: RunOptions): Promise<RunResult>
+  run(input: string, options: Partial<OutputOptions<OutputSchema>> = {}): Promise<RunResult> {
     const { signal = new AbortController().signal, ...rest } = options
-    return this.#start({ input, ...rest }, () => undefined, signal) as Promise<RunResult & { output?: never }>
+    return this.#start({ input, ...rest }, () => undefined, signal)
   }
 
   stream(input: string, { signal, ...rest }: Partial<OutputOptions<OutputSchema>> = {}): RunStream {
@@ -112,6 +178,8 @@ class SessionAgent implements Agent {
     this.#closed = true
     await this.#busy?.catch(() => undefined)
     await Promise.all([...this.#tools.values()].map((tool) => tool.close?.()))
+    await this.#record?.log[Symbol.asyncDispose]()
+    await this.#record?.lock[Symbol.asyncDispose]()
     if (typeof this.#options.model === "function") await this.model.close()
   }
 
@@ -131,9 +199,8 @@ class SessionAgent implements Agent {
   async #start(start: Start, emit: Emit, signal: AbortSignal): Promise<RunResult> {
     if (this.#closed) throw unusable("closed", "The agent is closed.", "Make a new agent.")
     if (this.#busy) throw unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent.")
-    const running = Effect.runPromise(
-      run(this.#context(start, emit, signal), "resume" in start ? start.resume : undefined),
-    )
+    const context = this.#context(start, this.#recording(emit), signal)
+    const running = Effect.runPromise(run(context, "resume" in start ? start.resume : undefined))
     this.#busy = running
     try {
       const result = await running
@@ -141,6 +208,18 @@ class SessionAgent implements Agent {
       return result
     } finally {
       this.#busy = undefined
+    }
+  }
+
+  /** Also writes the events to the session's log. */
+  #recording(emit: Emit): Emit {
+    const log = this.#record?.log
+    if (log === undefined) return emit
+    const { now } = this.#options
+    return (events) => {
+      const time = now && { atMs: now() }
+      log.append(events.map((event) => traceLine({ ...event, ...time })).join(""))
+      emit(events)
     }
   }
 
@@ -164,18 +243,6 @@ class SessionAgent implements Agent {
       ...(cost && { cost }),
       ...(format && { output: format.check }),
     }
-  }
-}
-
-/** Calls that still wait for approval when the user says something else get a result too: the one they had, or not run. */
-function closeOpenCalls(session: Transcript, results: readonly ToolResult[]): void {
-  const last = session.turns.at(-1)
-  if (last?.role !== "assistant") return
-  for (const { id, name } of last.toolCalls) {
-    const result = results.find(({ callId }) => callId === id)
-    const content = result?.output ?? { error: "The call was not approved. Nothing was run." }
-    const isError = result?.isError ?? true
-    session.append({ role: "ipython", content, callId: id, toolName: name, ...(isError && { isError }) })
   }
 }
 

@@ -136,6 +136,11 @@ export interface ToolResult {
   /** Tokens that the tool itself spent on a model; they count in the run's sum. */
   readonly usage?: Usage
 }
+/** The final answer failed its check; the model is asked again. */
+export interface OutputInvalid {
+  readonly type: "output-invalid"
+  readonly problem: string
+}
 export interface StepEnd {
   readonly type: "step-end"
   readonly step: number
@@ -161,4 +166,12 @@ export interface NestedEvent {
   readonly event: AgentEvent
 }
 
-export type AgentEvent = RunStart | StepStart | ParserEvent | ToolResult | StepEnd | RunEnd | NestedEvent
+export type AgentEvent =
+  | RunStart
+  | StepStart
+  | ParserEvent
+  | ToolResult
+  | StepEnd
+  | OutputInvalid
+  | RunEnd
+  | NestedEvent

@@ -26,6 +26,7 @@ import {
   type StepContext,
   type StepOutcome,
 } from "./step.ts"
+import { askAgain } from "./tool-turn.ts"
 import type { Transcript } from "./transcript.ts"
 
 export interface RunLimits {
@@ -132,7 +133,13 @@ const runUntil = Effect.fnUntraced(function* (
       const check = context.output
       const checked = yield* Effect.promise(() => check(progress.text))
       if (checked.ok) output = checked.value
-      else stopReason = progress.badOutput() ?? askAgain(transcript, checked.problem)
+      else {
+        stopReason = progress.badOutput()
+        if (stopReason === undefined) {
+          emit([{ type: "output-invalid", problem: checked.problem }])
+          transcript.append(askAgain(checked.problem))
+        }
+      }
     }
   }
   const { text, usage, steps } = progress
@@ -140,10 +147,6 @@ const runUntil = Effect.fnUntraced(function* (
   const pending = stopReason === "needs-approval" && waiting !== undefined ? pendingOf(context, waiting) : undefined
   return { text, stopReason, usage, steps, ...(pending && { pending }), ...(output !== undefined && { output }) }
 })
-
-function askAgain(transcript: Transcript, problem: string): undefined {
-  transcript.append({ role: "user", content: `That answer does not fit: ${problem} Answer again, with JSON only.` })
-}
 
 function pendingOf({ transcript, approvalKey }: RunContext, { results, waiting }: Answers): PendingRun {
   const turn = transcript.turns.length - 1
