@@ -1,0 +1,83 @@
+/** The public API of @chasqui/core: what an agent is made of. Adding a name here is a decision about the public API. */
+export { type Agent, type AgentOptions, agent, type RunOptions } from "./agent.ts"
+export type { ApprovalKey, Decision, PendingRun } from "./approval.ts"
+export {
+  type Constraint,
+  type Engine,
+  type EngineInfo,
+  type GenerateOptions,
+  type Generation,
+  type GenerationEnd,
+  type GenerationStopReason,
+  type Sampling,
+  TokenLog,
+} from "./engine.ts"
+export {
+  EngineError,
+  PromptError,
+  SessionError,
+  TemplateError,
+  TokenizerError,
+  ToolDefinitionError,
+} from "./error.ts"
+export type {
+  AgentEvent,
+  ParserEvent,
+  RunEnd,
+  RunStart,
+  RunStopReason,
+  StepEnd,
+  StepStart,
+  TextDelta,
+  TextEnd,
+  TextStart,
+  ToolCallDelta,
+  ToolCallEnd,
+  ToolCallInvalid,
+  ToolCallStart,
+  ToolFailure,
+  ToolResult,
+  Usage,
+} from "./event.ts"
+export type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
+export type { PromptOptions } from "./prompt-options.ts"
+export type { RunLimits, RunResult } from "./run.ts"
+export type { RunStream } from "./run-stream.ts"
+export { loadSession, type SessionDocument, saveSession } from "./session.ts"
+export { type SpecialToken, sampledSpecialTokens, specialTokens, stopTokens } from "./special-tokens.ts"
+export type { Store, StoreLog } from "./store.ts"
+export { folderStore } from "./store-folder.ts"
+export { memoryStore } from "./store-memory.ts"
+export {
+  builtinToolNames,
+  defineTool,
+  type InferJson,
+  type Tool,
+  type ToolContext,
+  type ToolDefinition,
+  ToolFailed,
+  type ToolSchema,
+} from "./tool.ts"
+export {
+  type Coercion,
+  type InputCheck,
+  type InputCheckResult,
+  jsonSchemaCheck,
+  standardSchemaCheck,
+} from "./tool-input.ts"
+export { describeFault, isKnownKeyword, linearPattern, readToolSchema, type SchemaFault } from "./tool-schema.ts"
+export { readTrace, replay, type TraceHeader, type TraceLine, traceLine } from "./trace.ts"
+export { Transcript } from "./transcript.ts"
+export type {
+  AssistantTurn,
+  CallSyntax,
+  IpythonTurn,
+  JsonObject,
+  JsonValue,
+  Role,
+  SystemTurn,
+  ToolCall,
+  Turn,
+  TurnEnd,
+  UserTurn,
+} from "./turn.ts"
