@@ -24,7 +24,7 @@ describe("a run", () => {
     const asking = { role: "assistant", content: "", toolCalls: [call], end: "eom" } as const
     const answering = { role: "assistant", content: "The sum is 5.", toolCalls: [], end: "eot" } as const
     expect(events).toEqual([
-      { type: "run-start" },
+      { type: "run-start", input: "What is 2 + 3?" },
       { type: "step-start", step: 0 },
       { type: "tool-call-start", id: "call-0", name: "add", syntax: "json-call" },
       { type: "tool-call-delta", id: "call-0", delta: '{"a":2,"b":3}' },
@@ -55,7 +55,9 @@ describe("a run", () => {
     })
     await bot.run("first")
     await bot.run("second")
-    const ids = bot.session.turns.flatMap((turn) => (turn.role === "assistant" ? turn.toolCalls.map(({ id }) => id) : []))
+    const ids = bot.session.turns.flatMap((turn) =>
+      turn.role === "assistant" ? turn.toolCalls.map(({ id }) => id) : [],
+    )
     expect(ids).toEqual(["call-0", "call-1", "call-2"])
   })
 })
@@ -65,7 +67,10 @@ describe("what fails in a call goes back to the model as text it can act on", ()
     [
       "an unknown tool is answered with the tools that exist",
       { calls: [{ name: "subtract", input: {} }] },
-      { failure: "unknown-tool", output: { error: 'There is no tool named "subtract". Available tools: add, fail, tell.' } },
+      {
+        failure: "unknown-tool",
+        output: { error: 'There is no tool named "subtract". Available tools: add, fail, tell.' },
+      },
     ],
     [
       "an unreadable call is answered with what was wrong",
@@ -113,7 +118,7 @@ describe("what fails in a call goes back to the model as text it can act on", ()
   it("an invalid input is answered with path and reason", async () => {
     const { results } = await resultsOf([{ calls: [{ name: "add", input: { a: "two" } }] }, "done"], [add])
     expect(results[0]).toMatchObject({ isError: true, failure: "invalid-input" })
-    const { error } = results[0]?.output as { error: string }
+    const { error } = (results[0] as ToolResult).output as { error: string }
     expect(error).toContain("a")
     expect(error).toContain("number")
     expect(error).toContain("b")
@@ -139,7 +144,8 @@ describe("limits end a run with a reason", () => {
     const calls = [1, 2, 3].map((a) => ({ name: "add", input: { a, b: 0 } }))
     const { result, results } = await resultsOf([{ calls }, "no"], [add], { maxToolCalls: 2 })
     expect(result.stopReason).toBe("max-tool-calls")
-    expect(results.map(({ failure }) => failure)).toEqual([undefined, undefined, "not-run"])
+    const failures = Object.fromEntries(results.map(({ callId, failure }) => [callId, failure]))
+    expect(failures).toEqual({ "call-0": undefined, "call-1": undefined, "call-2": "not-run" })
   })
   it("when the same calls give the same results", async () => {
     const same = { calls: [{ name: "add", input: { a: 1, b: 1 } }] }
@@ -156,7 +162,9 @@ describe("limits end a run with a reason", () => {
     expect(results).toMatchObject([{ failure: "not-run" }])
   })
   it("by the deadline, whatever the model does", async () => {
-    const wait: ScriptedReply = { before: (signal) => new Promise((resolve) => signal?.addEventListener("abort", () => resolve())) }
+    const wait: ScriptedReply = {
+      before: (signal) => new Promise((resolve) => signal?.addEventListener("abort", () => resolve())),
+    }
     const { result } = await resultsOf([wait], [], { deadlineMs: 10 })
     expect(result.stopReason).toBe("deadline")
   })
@@ -164,7 +172,13 @@ describe("limits end a run with a reason", () => {
 
 describe("an eom without a call", () => {
   it("lets the model go on once, then ends the turn", async () => {
-    const { result, bot } = await resultsOf([{ text: "one", end: "eom" }, { text: "two", end: "eom" }], [])
+    const { result, bot } = await resultsOf(
+      [
+        { text: "one", end: "eom" },
+        { text: "two", end: "eom" },
+      ],
+      [],
+    )
     expect(result).toMatchObject({ stopReason: "end-of-turn", text: "two", steps: 2 })
     expect(bot.session.turns).toHaveLength(3)
   })
@@ -257,10 +271,18 @@ describe("an abort", () => {
 
 describe("an engine that fails", () => {
   it("fails the run with its own error, to the iterator and to the result", async () => {
-    const error = new EngineError({ reason: "device-lost", detail: "The device is gone.", fix: "Load the engine again." })
+    const error = new EngineError({
+      reason: "device-lost",
+      detail: "The device is gone.",
+      fix: "Load the engine again.",
+    })
     const bot = await agent({ model: scriptedModel([{ error }]) })
     const stream = bot.stream("go")
-    await expect((async () => { for await (const _ of stream); })()).rejects.toBe(error)
+    await expect(
+      (async () => {
+        for await (const _ of stream);
+      })(),
+    ).rejects.toBe(error)
     await expect(stream.result).rejects.toBe(error)
   })
 })

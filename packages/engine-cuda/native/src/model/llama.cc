@@ -48,7 +48,8 @@ class Llama final : public Forward {
   LlamaOptions options_;
   KvShape kv_shape_;
   WorkShape work_shape_;
-  std::vector<std::shared_ptr<MappedFile>> files_;
+  std::vector<std::shared_ptr<MappedFile>> files_;  // these two keep alive what the backend goes on reading
+  std::vector<std::shared_ptr<const std::byte[]>> copies_;
   // Declared before what it made, so destroyed after it.
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Embedding> embed_;
@@ -228,6 +229,7 @@ Status Llama::load(const Weights& weights) {
   if (status.ok()) status = backend_->kv_cache(kv_shape_, &cache_);
   if (status.ok()) status = backend_->workspace(work_shape_, &work_);
   files_ = weights.files;
+  copies_ = weights.copies;
   return status;
 }
 
