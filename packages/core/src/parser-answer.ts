@@ -6,7 +6,7 @@ import { readCalls } from "./parser-calls.ts"
 import type { ParserOutput } from "./parser-output.ts"
 import { specialTokens } from "./special-tokens.ts"
 import type { CallContext, CallSink } from "./syntax/call.ts"
-import { codeTool, readPythonCode } from "./syntax/python-code.ts"
+import { codeTool, readFencedCode, readPythonCode } from "./syntax/python-code.ts"
 import { pythonTag, type Reading, readWord, type Source, skipSpace } from "./syntax/source.ts"
 import type { CallSyntax } from "./turn.ts"
 
@@ -56,7 +56,8 @@ function* readTagged(source: Source, output: ParserOutput, rules: AnswerRules): 
   if (end.anyCall) return end.from
   source.keep()
   const start = source.position
-  const isWhole = yield* readPythonCode(source, codeSink(output))
+  const isFenced = (yield* skipSpace(source)) === "`"
+  const isWhole = yield* (isFenced ? readFencedCode : readPythonCode)(source, codeSink(output))
   if (!isWhole) {
     output.invalidCall(codeTool, source.slice(start), "The turn was cut off before the code was complete.")
   }

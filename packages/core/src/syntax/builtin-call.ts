@@ -49,8 +49,8 @@ const onlyArguments: ReadonlyMap<string, string> = new Map([
 
 /** Reads one call; the source stands at the first letter of a name. */
 export function* readBuiltinCall(source: Source, sink: CallSink, context: CallContext): Reading<CallEnd> {
-  sink.begin("builtin-call")
   const start = source.position
+  sink.begin("builtin-call", start)
   const name = context.place === "after-tag" ? yield* readAnyTool(source) : yield* readBuiltin(source, context)
   if (!mayBeCalled(name, context)) return textAfterFirst
   if ((source.char ?? (yield* source.wait())) !== "(") return textAfterFirst

@@ -23,7 +23,7 @@ export function renderPythonCode(call: { readonly input: JsonObject }): readonly
  */
 export function* readPythonCode(source: Source, sink: CallSink): Reading<boolean> {
   yield* skipSpace(source)
-  sink.begin("python-code")
+  sink.begin("python-code", source.position)
   sink.name(codeTool)
   sink.write('{"code": "')
   let quotes = ""
@@ -53,6 +53,31 @@ export function* readPythonCode(source: Source, sink: CallSink): Reading<boolean
   sink.end()
   return true
 }
+
+/**
+ * Reads code that stands in a fence, as `readPythonCode` does, and leaves the fence away if nothing follows it. What it is
+ * shows only at the end. Kept text must reach back to here.
+ */
+export function* readFencedCode(source: Source, sink: CallSink): Reading<boolean> {
+  const start = source.position
+  for (;;) {
+    source.take(endsNothing)
+    const char = source.char ?? (yield* source.wait())
+    if (char === "" || char === pythonTag) break
+    source.advance()
+  }
+  sink.begin("python-code", start)
+  sink.name(codeTool)
+  if (source.ending === "cut-off") return false
+  const whole = source.slice(start).trim()
+  const line = whole.indexOf("\n")
+  const inside = whole.endsWith("```") && line !== -1 ? whole.slice(line + 1, -3) : "```"
+  sink.write(JSON.stringify({ code: inside.includes("```") ? whole : inside.trim() }))
+  sink.end()
+  return true
+}
+
+const endsNothing = (): boolean => false
 
 /** The character after a backslash in a string: never a closing quote. */
 function* passEscaped(source: Source, sink: CallSink): Reading<void> {
