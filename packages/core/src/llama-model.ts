@@ -31,7 +31,8 @@ export interface LlamaModel extends Model {
   complete(prompt: readonly PromptPart[], options: CompleteOptions): Promise<Completion>
 }
 
-export interface CompleteOptions extends Pick<ModelOptions, "maxTokens" | "sampling" | "constraint" | "cache" | "signal"> {}
+export interface CompleteOptions
+  extends Pick<ModelOptions, "maxTokens" | "sampling" | "constraint" | "cache" | "signal"> {}
 
 export interface Completion extends GenerationEnd {
   /** Without the stop token. */
@@ -215,7 +216,12 @@ function parserFor({ tools, builtinTools }: PromptOptions, firstCall: number): P
   return createParser({ tools: tools.map(({ name }) => name), builtinTools: builtinTools ?? [], firstCall })
 }
 
-function saysTheSame(turn: AssistantTurn, tokens: readonly number[], tokenizer: Tokenizer, options: PromptOptions): boolean {
+function saysTheSame(
+  turn: AssistantTurn,
+  tokens: readonly number[],
+  tokenizer: Tokenizer,
+  options: PromptOptions,
+): boolean {
   const inVocabulary = tokens.every((token) => token >= 0 && token < tokenizer.vocabularySize)
   if (!inVocabulary) return false
   const permitted = tokens.every((token) => {
