@@ -34,13 +34,13 @@ function bigText(value: Big, math: MathJsInstance): string | null {
 }
 
 /** An expression with powers and products as written by hand. */
-export function expressionText(node: MathNode, math: MathJsInstance): string {
+export function expressionText(node: MathNode): string {
   const handler = (part: MathNode): string | undefined => {
     if (part.type === "OperatorNode") return operatorText(part as OperatorNode, handler)
     if (part.type === "ConstantNode") return numberText(Number((part as unknown as { value: unknown }).value))
     return undefined
   }
-  return math.simplify(node, undefined, {}, { exactFractions: false }).toString({ handler, parenthesis: "auto" })
+  return node.toString({ handler, parenthesis: "auto" })
 }
 
 type Handler = (part: MathNode) => string | undefined

@@ -137,8 +137,8 @@ function integrateFunction({ fn, args }: FunctionNode, problem: Problem): readon
 
 function linearOf(node: MathNode, problem: Problem): { slope: number; text: string } | null {
   const polynomial = polynomialOf(withoutParentheses(node), problem)
-  if (!polynomial || polynomial.length !== 2 || !polynomial[1]) return null
-  return { slope: polynomial[1], text: expressionText(withoutParentheses(node), problem.math) }
+  if (polynomial?.length !== 2 || !polynomial[1]) return null
+  return { slope: polynomial[1], text: expressionText(withoutParentheses(node)) }
 }
 
 /** Coefficients, constant term first; null for what is no polynomial in the variable. */
@@ -172,7 +172,7 @@ const withoutParentheses = (node: MathNode): MathNode =>
   node.type === "ParenthesisNode" ? withoutParentheses((node as unknown as { content: MathNode }).content) : node
 
 const scaled = (terms: readonly Term[] | null, by: number): readonly Term[] | null =>
-  terms && terms.map(({ factor, text }) => ({ factor: factor * by, text }))
+  terms?.map(({ factor, text }) => ({ factor: factor * by, text })) ?? null
 
 const powerText = (variable: string, power: number): string => (power === 1 ? variable : `${variable}^${power}`)
 const bracketed = (text: string): string => (/^\d+$/.test(text) ? text : `(${text})`)

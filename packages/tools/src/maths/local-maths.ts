@@ -23,6 +23,8 @@ export interface LocalMathsOptions {
 
 /** What one answer may hold, in characters. */
 const mostCharacters = 4_000
+/** Milliseconds until a new child must have loaded its library; most take a fifth of a second. */
+const startTimeoutMs = 20_000
 
 export function localMaths({ timeoutMs = 5_000, memoryMb = 128 }: LocalMathsOptions = {}): MathsProvider {
   let child: ChildProcess | undefined
@@ -30,15 +32,22 @@ export function localMaths({ timeoutMs = 5_000, memoryMb = 128 }: LocalMathsOpti
 
   const ask = async (query: string, signal: AbortSignal): Promise<readonly Pod[] | null> => {
     signal.throwIfAborted()
-    child ??= startChild(memoryMb)
-    const asked = child
-    const stop = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
-    const reply = await exchange(asked, JSON.stringify({ query }), stop)
+    const reply = await exchange(JSON.stringify({ query }), signal)
     if (reply.kind === "line") return readAnswer(reply.text)
-    asked.kill("SIGKILL")
+    child?.kill("SIGKILL")
     child = undefined
     signal.throwIfAborted()
-    throw new ToolFailed(reply.kind === "stopped" ? "timeout" : "the computation needs more memory than it may use")
+    throw new ToolFailed(reply.kind === "stopped" ? "timeout" : reply.reason)
+  }
+
+  const exchange = async (line: string, signal: AbortSignal): Promise<Reply> => {
+    if (!child || !isRunning(child)) {
+      child = startChild(memoryMb, timeoutMs)
+      const started = await nextLine(child, AbortSignal.any([signal, AbortSignal.timeout(startTimeoutMs)]))
+      if (started.kind !== "line") return started
+    }
+    child.stdin?.write(`${line}\n`)
+    return nextLine(child, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
   }
 
   return {
@@ -57,7 +66,7 @@ export function localMaths({ timeoutMs = 5_000, memoryMb = 128 }: LocalMathsOpti
 }
 
 /** Started at the first question; does not keep the host alive. */
-function startChild(memoryMb: number): ChildProcess {
+function startChild(memoryMb: number, timeoutMs: number): ChildProcess {
   const library = createRequire(import.meta.url).resolve("mathjs/lib/browser/math.js")
   const program = fileURLToPath(new URL(`./maths-process${extname(import.meta.url)}`, import.meta.url))
   const readable = [resolve(dirname(program), "../.."), dirname(library)]
@@ -69,38 +78,53 @@ function startChild(memoryMb: number): ChildProcess {
       `--max-old-space-size=${memoryMb}`,
       program,
       library,
+      String(timeoutMs * 2),
     ],
     { env: {}, cwd: dirname(program), stdio: ["pipe", "pipe", "ignore"] },
   )
-  child.on("error", () => undefined) // it could not be started: `exchange` sees it end
+  child.on("error", () => undefined) // it could not be started: `nextLine` sees it end
   child.stdin?.on("error", () => undefined)
   child.unref()
   for (const stream of [child.stdin, child.stdout]) (stream as { unref?: () => void } | null)?.unref?.()
   return child
 }
 
-type Reply = { readonly kind: "line"; readonly text: string } | { readonly kind: "stopped" } | { readonly kind: "died" }
+type Reply =
+  | { readonly kind: "line"; readonly text: string }
+  | { readonly kind: "stopped" }
+  | { readonly kind: "died"; readonly reason: string }
 
-async function exchange(child: ChildProcess, line: string, stop: AbortSignal): Promise<Reply> {
-  if (child.exitCode !== null || child.signalCode !== null || !child.stdin || !child.stdout) return { kind: "died" }
+const isRunning = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
+
+/** The child's next line, its death, or that it took too long; keeps the host alive while it waits. */
+async function nextLine(child: ChildProcess, stop: AbortSignal): Promise<Reply> {
+  if (!isRunning(child) || !child.stdout) return died(child.signalCode)
   const finished = new AbortController()
   const signal = AbortSignal.any([stop, finished.signal])
   const lines = createInterface({ input: child.stdout })
   child.ref()
   try {
-    child.stdin.write(`${line}\n`)
     return await Promise.race([
       once(lines, "line", { signal }).then(([text]): Reply => ({ kind: "line", text: String(text) })),
-      once(child, "exit", { signal }).then((): Reply => ({ kind: "died" })),
+      once(child, "exit", { signal }).then(([_code, ended]): Reply => died(ended)),
     ])
   } catch {
-    return stop.aborted ? { kind: "stopped" } : { kind: "died" }
+    return stop.aborted ? { kind: "stopped" } : died(child.signalCode)
   } finally {
     finished.abort()
     lines.close()
     child.unref()
   }
 }
+
+/** The JavaScript engine aborts when it runs out of heap. */
+const died = (signal: NodeJS.Signals | null): Reply => ({
+  kind: "died",
+  reason:
+    signal === "SIGABRT" || signal === "SIGTRAP"
+      ? "the computation needs more memory than it may use"
+      : "the computation broke off",
+})
 
 function readAnswer(text: string): readonly Pod[] | null {
   const { pods } = JSON.parse(text) as { pods: Pod[] | null }

@@ -85,6 +85,7 @@ const normalise = (query: string): string =>
     .replaceAll("²", "^2")
     .replaceAll("³", "^3")
     .replaceAll("√", "sqrt")
+    .replace(/\bln\b/g, "log")
 
 /** mathjs throws for what it cannot read; here that is an answer, too. */
 function attempt(compute: () => string | null): string | null {
@@ -102,7 +103,7 @@ function solve({ groups }: RegExpExecArray, { numeric }: Libraries): string | nu
 function derive({ groups, 0: whole }: RegExpExecArray, { numeric }: Libraries): string | null {
   const node = numeric.parse(groups?.expression ?? "")
   const variable = groups?.variable ?? /^d\/d([a-z])/i.exec(whole)?.[1] ?? variableOf(groups?.expression ?? "", numeric)
-  return variable === null ? null : expressionText(numeric.derivative(node, variable), numeric)
+  return variable === null ? null : expressionText(numeric.derivative(node, variable))
 }
 
 function integrate({ groups }: RegExpExecArray, { numeric }: Libraries): string | null {
