@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest"
 import { localMaths, wolframAlpha } from "../src/index.ts"
+import { toolContext } from "./tool-context.ts"
 
 const { signal } = new AbortController()
 const maths = localMaths({ timeoutMs: 10_000 })
@@ -83,7 +84,7 @@ describe("local maths", () => {
 
   it("says who answers, and gives the pods in the trained shape", async () => {
     const tool = wolframAlpha({ provider: maths })
-    const context = { callId: "call-0", sessionId: "s", signal }
+    const context = toolContext()
     expect(tool).toMatchObject({ name: "wolfram_alpha", builtin: true, provider: "local-maths" })
     expect(JSON.stringify(await tool.execute({ query: "solve x + 1 = 3" } as never, context))).toBe(
       '{"queryresult":{"success":true,"inputstring":"solve x + 1 = 3","pods":[{"title":"Input interpretation","subpods":[{"title":"","plaintext":"solve x + 1 = 3"}]},{"title":"Result","primary":true,"subpods":[{"title":"","plaintext":"x = 2"}]}]}}',

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { braveSearch, wolframAlpha } from "../src/index.ts"
 import { answerJson, type FaultServer, faultServer, faults } from "./fault-server.ts"
+import { toolContext } from "./tool-context.ts"
 
 let server: FaultServer
 beforeAll(async () => {
@@ -8,7 +9,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-const context = { callId: "call-0", sessionId: "s", signal: new AbortController().signal }
+const context = toolContext()
 const key = "SECRET-KEY"
 const slept: number[] = []
 const common = () => ({

@@ -1,6 +1,6 @@
 /** `chasqui run`: answers one question with tools, and shows every step of the way or writes the trace. */
 import type { AgentEvent, RunResult, Tool } from "@chasqui/core"
-import { traceLine } from "@chasqui/core"
+import { traceHeader, traceLine } from "@chasqui/core"
 import { braveSearch, codeInterpreter, sampleDocuments } from "@chasqui/tools"
 import { type Agent, agent } from "../agent.ts"
 import { llama } from "../llama.ts"
@@ -85,8 +85,7 @@ async function show(bot: Agent, question: string, search: Tool, terminal: Termin
 }
 
 async function writeTrace(bot: Agent, question: string, { out }: Terminal): Promise<RunResult> {
-  const { name, fingerprint } = bot.model.info
-  out(traceLine({ type: "trace", version: 1, sessionId: bot.session.id, model: name, fingerprint }))
+  out(traceLine(traceHeader(bot.session, bot.model)))
   const start = performance.now()
   return follow(bot, question, (event) => out(traceLine({ ...event, atMs: Math.round(performance.now() - start) })))
 }
