@@ -1,8 +1,9 @@
-/** What `@chasqui/tools` offers. Adding a name here is a decision about the public interface. */
-
 /** The public API of @chasqui/tools. Adding a name here is a decision about the public API. */
 export { type CodeInterpreterOptions, codeInterpreter } from "./code-interpreter.ts"
 export { ToolSetupError } from "./error.ts"
+export { type LocalMathsOptions, localMaths } from "./maths/local-maths.ts"
+export type { MathsProvider, Pod } from "./maths/maths-provider.ts"
+export { type WolframAlphaOptions, wolframAlpha } from "./maths/wolfram-alpha.ts"
 export type { Artifact } from "./python/artifact.ts"
 export type { SandboxLimits } from "./python/limits.ts"
 export {
