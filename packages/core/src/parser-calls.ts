@@ -40,6 +40,7 @@ export function* readCalls(source: Source, output: ParserOutput, context: CallCo
     const end = yield* readCall(source, draft, here, char)
     if (end.kind === "text") return draft.giveUp(source.atLimit ? "here" : end.resume)
     if (end.kind === "broken") yield* skipBroken(source, end.depth)
+    else if (end.kind === "read") draft.pass()
     const behind = source.position
     char = yield* skipSeparators(source)
     if (draft.isFenced && !source.atLimit) {
@@ -152,6 +153,11 @@ class Drafts implements CallSink {
     }
     this.#output.endCall()
     this.#settle()
+  }
+
+  /** What was read last is over; where its calls are announced, their closing brackets belong to them. */
+  pass(): void {
+    if (this.#anyCall && this.#whole.length === 0) this.#settle()
   }
 
   /** The calls go up to the end, or to a tag. */

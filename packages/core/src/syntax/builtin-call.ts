@@ -151,7 +151,8 @@ function* readValue(source: Source, sink: CallSink, call: Draft): Reading<CallEn
  */
 function* readFirstText(source: Source, sink: CallSink, call: Draft, key: string): Reading<CallEnd> {
   const opening = (yield* readQuotes(source))!
-  const from = source.position
+  const isEmpty = opening.quotes === ""
+  const from = source.position - (isEmpty ? 1 : 0)
   let differs = false
   const write = (json: string) => {
     differs ||= json.includes("\\")
@@ -166,13 +167,14 @@ function* readFirstText(source: Source, sink: CallSink, call: Draft, key: string
     if (quotes !== "") end = yield* readPythonText(source, quotes, "", write)
   }
   if (end.kind === "unfinished") return unfinished(source, call, end.expected, false)
-  const written = source.position - (end.kind === "read" ? quotes.length : 0)
+  const written = isEmpty ? from : source.position - (end.kind === "read" ? quotes.length : 0)
   if (end.kind === "read" && (yield* endsHere(source))) {
     sink.write('"')
     return read
   }
+  if (source.char === undefined) return unfinished(source, call, '"," or ")"', false)
   const failed = broken(source, call, sink, end.kind === "broken" ? end.expected : '"," or ")"')
-  if (quotes.length !== 1 || call.context.place === "after-prose" || (differs && sink.announced)) return failed
+  if (quotes.length > 1 || call.context.place === "after-prose" || (differs && sink.announced)) return failed
   const closing = yield* readVerbatim(source, call)
   if (closing < written) return failed
   if (differs) {

@@ -60,7 +60,7 @@ export function describeBreak(source: Source, start: number, at: number, expecte
   const before = source.slice(start, at)
   const line = before.split("\n").length
   const column = before.length - before.lastIndexOf("\n")
-  const char = at < source.position ? source.slice(at, at + 1) : source.withNames(source.char ?? "")
+  const [char = ""] = at < source.position ? source.slice(at, at + 2) : [source.withNames(source.char ?? "")]
   const found = char === "" ? "the end" : describeCharacter(char)
   return `at line ${line}, column ${column} (character ${before.length}) of the call: expected ${expected}, found ${found}`
 }

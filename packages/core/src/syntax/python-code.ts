@@ -29,13 +29,14 @@ export function* readPythonCode(source: Source, sink: CallSink): Reading<boolean
   let quotes = ""
   let space = ""
   for (;;) {
-    const plain = source.take(endsPlainCode)
+    const plain = source.take(endsPlainCode) || (yield* source.run(endsPlainCode))
     if (plain !== "") {
       sink.write(inJson(space + plain))
       space = ""
     }
-    const char = source.char ?? (yield* source.wait())
-    if (char === "" || (char === pythonTag && quotes === "")) break
+    const char = source.char
+    if (plain !== "" && char === undefined) continue
+    if (char === undefined || (char === pythonTag && quotes === "")) break
     source.advance()
     if (isSpace(char)) {
       space += char
