@@ -5,8 +5,8 @@
 import { readCalls } from "./parser-calls.ts"
 import type { ParserOutput } from "./parser-output.ts"
 import { specialTokens } from "./special-tokens.ts"
-import type { CallContext, CallSink } from "./syntax/call.ts"
-import { codeTool, readFencedCode, readPythonCode } from "./syntax/python-code.ts"
+import { type CallContext, type CallSink, codeTool } from "./syntax/call.ts"
+import { readFencedCode, readPythonCode } from "./syntax/python-code.ts"
 import { pythonTag, type Reading, readWord, type Source, skipSpace } from "./syntax/source.ts"
 import type { CallSyntax } from "./turn.ts"
 

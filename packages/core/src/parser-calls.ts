@@ -5,10 +5,9 @@
  */
 import type { ParserOutput } from "./parser-output.ts"
 import { readBuiltinCall } from "./syntax/builtin-call.ts"
-import { type CallContext, type CallEnd, type CallSink, text, textAfterFirst } from "./syntax/call.ts"
+import { type CallContext, type CallEnd, type CallSink, codeTool, text, textAfterFirst } from "./syntax/call.ts"
 import { readFunctionTag } from "./syntax/function-tag.ts"
 import { readJsonCall, readJsonCallArray } from "./syntax/json-call.ts"
-import { codeTool } from "./syntax/python-code.ts"
 import { readPythonicCalls } from "./syntax/pythonic-call.ts"
 import { isSpace, pythonTag, type Reading, readName, readWord, type Source, skipSpace } from "./syntax/source.ts"
 import type { CallSyntax } from "./turn.ts"

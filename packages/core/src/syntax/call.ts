@@ -5,6 +5,9 @@
 import type { CallSyntax } from "../turn.ts"
 import type { Source } from "./source.ts"
 
+/** The tool that runs code, for which text after the tag is meant when it is nothing else. */
+export const codeTool = "code_interpreter"
+
 /** Where in the answer a call is looked for. Reading is strictest after prose, where most look-alikes stand. */
 export type Place = "beginning" | "after-tag" | "after-prose" | "in-fence"
 

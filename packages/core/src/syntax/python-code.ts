@@ -6,11 +6,9 @@
 import type { PromptPart } from "../prompt-part.ts"
 import { specialTokens } from "../special-tokens.ts"
 import type { JsonObject } from "../turn.ts"
-import type { CallSink } from "./call.ts"
+import { type CallSink, codeTool } from "./call.ts"
 import { inJson } from "./literal-python.ts"
 import { isSpace, pythonTag, type Reading, type Source, skipSpace } from "./source.ts"
-
-export const codeTool = "code_interpreter"
 
 /** The tag and the code. */
 export function renderPythonCode(call: { readonly input: JsonObject }): readonly PromptPart[] {
