@@ -53,7 +53,7 @@ export { type CompleteOptions, type Completion, type LlamaModel, llamaModel } fr
 export type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
 export { type ParsedTurn, type Parser, type ParserInput, type ParserOptions, parser } from "./parser.ts"
 export { type ParseReply, type ParseRequest, ParseRequestError, parseRequest } from "./parser-request.ts"
-export { promptText, renderPrompt } from "./prompt.ts"
+export { continuePrompt, type PromptPosition, promptStart, promptText, renderPrompt } from "./prompt.ts"
 export type { PromptOptions } from "./prompt-options.ts"
 export type { PromptPart } from "./prompt-part.ts"
 export type { RunLimits, RunResult } from "./run.ts"
