@@ -1,0 +1,109 @@
+/** The public API of @chasqui/core: what an agent is made of. Adding a name here is a decision about the public API. */
+export {
+  type Agent,
+  type AgentOptions,
+  agent,
+  type OutputOptions,
+  type OutputResult,
+  type RunOptions,
+  traceHeader,
+} from "./agent.ts"
+export { type AgentToolOptions, agentTool } from "./agent-tool.ts"
+export type { ApprovalKey, Decision, PendingRun } from "./approval.ts"
+export { createDetokenizer, type Detokenizer } from "./detokenizer.ts"
+export {
+  type Constraint,
+  type Engine,
+  type EngineInfo,
+  type GenerateOptions,
+  type Generation,
+  type GenerationEnd,
+  type GenerationStopReason,
+  type Sampling,
+  TokenLog,
+} from "./engine.ts"
+export {
+  EngineError,
+  PromptError,
+  SessionError,
+  TemplateError,
+  TokenizerError,
+  ToolDefinitionError,
+} from "./error.ts"
+export type {
+  AgentEvent,
+  ParserEvent,
+  RunEnd,
+  RunStart,
+  RunStopReason,
+  StepEnd,
+  StepStart,
+  TextDelta,
+  TextEnd,
+  TextStart,
+  ToolCallDelta,
+  ToolCallEnd,
+  ToolCallInvalid,
+  ToolCallStart,
+  ToolFailure,
+  ToolResult,
+  Usage,
+} from "./event.ts"
+export { type CompleteOptions, type Completion, type LlamaModel, llamaModel } from "./llama-model.ts"
+export type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
+export { type ParsedTurn, type Parser, type ParserInput, type ParserOptions, parser } from "./parser.ts"
+export { type ParseReply, type ParseRequest, ParseRequestError, parseRequest } from "./parser-request.ts"
+export { promptText, renderPrompt } from "./prompt.ts"
+export type { PromptOptions } from "./prompt-options.ts"
+export type { PromptPart } from "./prompt-part.ts"
+export type { RunLimits, RunResult } from "./run.ts"
+export type { RunStream } from "./run-stream.ts"
+export { loadSession, type SessionDocument, saveSession } from "./session.ts"
+export { type SpecialToken, sampledSpecialTokens, specialTokens, stopTokens } from "./special-tokens.ts"
+export type { Store, StoreLog } from "./store.ts"
+export { folderStore } from "./store-folder.ts"
+export { memoryStore } from "./store-memory.ts"
+export { loadTokenizer, type Tokenizer } from "./tokenizer.ts"
+export {
+  builtinToolNames,
+  defineTool,
+  type InferJson,
+  type Tool,
+  type ToolContext,
+  type ToolDefinition,
+  ToolFailed,
+  type ToolSchema,
+} from "./tool.ts"
+export {
+  type Coercion,
+  type InputCheck,
+  type InputCheckResult,
+  jsonSchemaCheck,
+  standardSchemaCheck,
+} from "./tool-input.ts"
+export { describeFault, isKnownKeyword, linearPattern, readToolSchema, type SchemaFault } from "./tool-schema.ts"
+export {
+  type ForkPoint,
+  forkTrace,
+  readTrace,
+  replay,
+  type Trace,
+  type TraceEvent,
+  type TraceHeader,
+  type TraceLine,
+  traceLine,
+} from "./trace.ts"
+export { Transcript } from "./transcript.ts"
+export type {
+  AssistantTurn,
+  CallSyntax,
+  IpythonTurn,
+  JsonObject,
+  JsonValue,
+  Role,
+  SystemTurn,
+  ToolCall,
+  Turn,
+  TurnEnd,
+  UserTurn,
+} from "./turn.ts"

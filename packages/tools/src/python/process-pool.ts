@@ -1,0 +1,125 @@
+/**
+ * Makes interpreters ("boxes") in jailed processes: all in one process, or each in its own. Starts a process when it is needed,
+ * replaces one that is gone, and stores the memory snapshot that the first one made. Which session owns a box is decided elsewhere.
+ */
+import { accessSync, constants, mkdirSync, readFileSync } from "node:fs"
+import { homedir } from "node:os"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { pyodideFolder } from "./jail.ts"
+import { JailedProcess, type ProcessGone } from "./jailed-process.ts"
+import type { SandboxLimits } from "./limits.ts"
+import { SandboxError } from "./sandbox-error.ts"
+import { isPrivateFolder, snapshotKey, snapshotPath, writeSnapshot } from "./snapshot-file.ts"
+import { snapshotSources } from "./snapshot-sources.ts"
+
+export interface Box {
+  readonly process: JailedProcess
+  readonly number: number
+}
+
+export interface ProcessPoolOptions {
+  readonly limits: SandboxLimits
+  readonly processPer: "tool" | "session"
+  /** Where the memory snapshot is kept; must belong to this user alone. */
+  readonly cacheFolder: string | undefined
+}
+
+/** Booting without a snapshot takes about 2 s of CPU; a machine that is ten times slower is still waited for. */
+const startDeadlineMs = 60_000
+
+export class ProcessPool {
+  readonly #options: ProcessPoolOptions
+  readonly #processes = new Set<JailedProcess>()
+  #shared: Promise<JailedProcess> | undefined
+  #lastBox = 0
+
+  constructor(options: ProcessPoolOptions) {
+    this.#options = options
+  }
+
+  /** A new interpreter. Throws SandboxError "cannot-start" when no process can be brought to work. */
+  async createBox(): Promise<Box> {
+    const process = await (this.#options.processPer === "session" ? this.#startProcess() : this.#sharedProcess())
+    const number = ++this.#lastBox
+    const { reply } = await process
+      .request({ type: "create", box: number }, { deadlineMs: startDeadlineMs })
+      .catch((gone: ProcessGone) => Promise.reject(cannotStart(gone.message, gone)))
+    if (reply.type === "failed") throw cannotStart(`Python did not boot: ${reply.detail}`)
+    return { process, number }
+  }
+
+  disposeBox({ process, number }: Box): void {
+    if (this.#options.processPer === "tool") process.tell({ type: "dispose", box: number })
+    else process.kill("is no longer needed")
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#processes].map((process) => process.close()))
+  }
+
+  async #sharedProcess(): Promise<JailedProcess> {
+    const current = await this.#shared?.catch(() => undefined)
+    if (current && !current.gone) return current
+    this.#shared = this.#startProcess()
+    return this.#shared
+  }
+
+  async #startProcess(): Promise<JailedProcess> {
+    const { limits } = this.#options
+    for (const process of this.#processes) if (process.gone) this.#processes.delete(process)
+    const folder = cacheFolder(this.#options.cacheFolder)
+    const key = snapshotKey([readPyodideVersion(), limits.memoryMb, ...snapshotSources()])
+    const path = snapshotPath(folder, key)
+    const process = new JailedProcess(limits, [folder])
+    this.#processes.add(process)
+    const { reply, attachment } = await process
+      .start(
+        { type: "start", pyodideFolder, limits, snapshot: { path, key }, packages: [], packageImports: "" },
+        { deadlineMs: startDeadlineMs },
+      )
+      .catch((gone: ProcessGone) => Promise.reject(cannotStart(gone.message, gone)))
+    if (reply.type === "failed") throw cannotStart(reply.detail)
+    // No user code has run yet: what the process sends now is what Pyodide's own files make.
+    if (reply.type === "ready" && reply.snapshot === "made") writeSnapshot(path, key, attachment)
+    return process
+  }
+}
+
+function readPyodideVersion(): string {
+  return (JSON.parse(readFileSync(join(pyodideFolder, "package.json"), "utf8")) as { version: string }).version
+}
+
+/** The given folder, or one that this installation owns, or one in the user's cache folder. */
+function cacheFolder(given: string | undefined): string {
+  if (given !== undefined) {
+    mkdirSync(given, { recursive: true, mode: 0o700 })
+    if (isPrivateFolder(given)) return given
+    throw new SandboxError({
+      reason: "bad-options",
+      detail: `The cache folder ${given} is not a folder that belongs to this user alone.`,
+      fix: "Give another one: whoever can write there could put foreign code into every sandbox.",
+    })
+  }
+  const own = fileURLToPath(new URL("../../dist/", import.meta.url))
+  const installed = join(own, "python-snapshot")
+  try {
+    accessSync(dirname(own), constants.W_OK)
+    mkdirSync(installed, { recursive: true, mode: 0o700 })
+    if (isPrivateFolder(installed)) return installed
+  } catch {
+    // A read-only installation: the user's cache folder serves.
+  }
+  const personal = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "chasqui", "python-snapshot")
+  mkdirSync(personal, { recursive: true, mode: 0o700 })
+  return personal
+}
+
+function cannotStart(detail: string, cause?: unknown): SandboxError {
+  return new SandboxError({
+    reason: "cannot-start",
+    detail: `The Python sandbox cannot start. ${detail}`,
+    fix: "It needs Node 24 or later and an installed isolated-vm and pyodide; run `pnpm install` again.",
+    cause,
+  })
+}
