@@ -1,6 +1,6 @@
 # Runs inside the interpreter: executes one piece of code in a namespace that stays, shows the last expression as IPython does,
 # and reports failures as text. It reports through `report(field, text)`, a function outside of Python; nothing that it says is trusted there.
-import ast, asyncio, asyncio.base_events, asyncio.events, inspect, io, linecache, sys, time, traceback, types
+import ast, asyncio, asyncio.base_events, asyncio.events, inspect, io, linecache, random, sys, sysconfig, time, traceback, types
 
 
 def make_runner():
@@ -123,7 +123,15 @@ def make_runner():
         report("traceback", text if len_(text) <= limit else text[: limit // 2] + "\n…\n" + text[-limit // 2 :])
 
     def attach(sleep_outside, report_outside):
+        """Once per sandbox, after the snapshot was restored: new randomness, and nothing left of the way to the host's objects."""
         outside["sleep"], outside["report"] = sleep_outside, report_outside
+        random.seed()
+        for name in list(sys.modules):
+            if name.partition(".")[0] in ("js", "pyodide_js", "_chasqui"): del sys.modules[name]
+        from _pyodide._importhook import jsfinder
+
+        jsfinder.jsproxies.clear()
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not jsfinder]
 
     return attach, run
 
@@ -131,4 +139,5 @@ def make_runner():
 # A module of its own, taken out of sys.modules once its two functions are held outside.
 module = types.ModuleType("_chasqui")
 module.attach, module.run = make_runner()
+module.site_packages = sysconfig.get_path("purelib")
 sys.modules["_chasqui"] = module
