@@ -10,7 +10,7 @@
   const silent = () => {}
 
   /** Gives the methods; or, with `want` "snapshot", the memory image of an interpreter that has run nothing but the preload. */
-  kit.boot = async (setup, want, snapshot, packageFiles, stdout, stderr, interrupt) => {
+  kit.boot = async (setup, want, snapshot, wheels, stdout, stderr, interrupt) => {
     const py = await loadInterpreter(setup, want, snapshot)
     if (snapshot === undefined) {
       runApart(py, setup.runner)
@@ -23,8 +23,8 @@
     py.setStderr(streams[1].handler)
     py.setInterruptBuffer(new Int32Array(interrupt))
     const runner = py.pyimport("_chasqui")
-    for (const [path, bytes] of packageFiles) kit.writeWhole(py.FS, `${runner.site_packages}/${path}`, bytes)
-    if (packageFiles.length > 0) runApart(py, `import importlib; importlib.invalidate_caches()\n${setup.packageImports}`)
+    if (wheels.length > 0) installWheels(py, runner, wheels, setup.imports)
+
     const fields = new Map()
     const report = (name, text) => {
       if (typeof name !== "string" || typeof text !== "string" || name.length > 20) return
@@ -96,6 +96,14 @@
       head[1] = 0
     }
     return { handler: { write, isatty: false }, reset }
+  }
+
+  function installWheels(py, runner, wheels, imports) {
+    const paths = wheels.map(([name, bytes]) => {
+      py.FS.writeFile(`/tmp/${name}`, bytes)
+      return `/tmp/${name}`
+    })
+    runner.install(py.toPy(paths), py.toPy(imports))
   }
 
   /** Removes run-time code generation and everything that only booting needed. */
