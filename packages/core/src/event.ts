@@ -18,6 +18,18 @@ export interface Usage {
   readonly discarded: number
 }
 
+export const noUsage: Usage = { prompt: 0, cached: 0, generated: 0, forced: 0, discarded: 0 }
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    prompt: a.prompt + b.prompt,
+    cached: a.cached + b.cached,
+    generated: a.generated + b.generated,
+    forced: a.forced + b.forced,
+    discarded: a.discarded + b.discarded,
+  }
+}
+
 export interface TextStart {
   readonly type: "text-start"
 }
@@ -80,6 +92,7 @@ export type RunStopReason =
   | "max-tokens"
   | "max-tool-calls"
   | "max-repairs"
+  | "max-cost"
   | "no-progress"
   | "context-full"
   | "deadline"
@@ -100,6 +113,8 @@ export type ToolFailure =
 
 export interface RunStart {
   readonly type: "run-start"
+  /** The user's text; absent where a paused run goes on. */
+  readonly input?: string
 }
 export interface StepStart {
   readonly type: "step-start"
@@ -118,6 +133,13 @@ export interface ToolResult {
   readonly cause?: string
   /** Milliseconds by the injected clock. */
   readonly durationMs: number
+  /** Tokens that the tool itself spent on a model; they count in the run's sum. */
+  readonly usage?: Usage
+}
+/** The final answer failed its check; the model is asked again. */
+export interface OutputInvalid {
+  readonly type: "output-invalid"
+  readonly problem: string
 }
 export interface StepEnd {
   readonly type: "step-end"
@@ -136,4 +158,20 @@ export interface RunEnd {
   readonly usage: Usage
 }
 
-export type AgentEvent = RunStart | StepStart | ParserEvent | ToolResult | StepEnd | RunEnd
+/** An event of a sub-agent that a tool call runs. */
+export interface NestedEvent {
+  readonly type: "nested-event"
+  readonly callId: string
+  readonly agent: string
+  readonly event: AgentEvent
+}
+
+export type AgentEvent =
+  | RunStart
+  | StepStart
+  | ParserEvent
+  | ToolResult
+  | StepEnd
+  | OutputInvalid
+  | RunEnd
+  | NestedEvent

@@ -7,9 +7,26 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, pendingRun } from "./approval.ts"
 import type { Sampling } from "./engine.ts"
-import type { RunStopReason, ToolCallInvalid, ToolFailure, ToolResult, Usage } from "./event.ts"
+import {
+  addUsage,
+  noUsage,
+  type RunStopReason,
+  type ToolCallInvalid,
+  type ToolFailure,
+  type ToolResult,
+  type Usage,
+} from "./event.ts"
 import type { ModelEnd } from "./model.ts"
-import { type Answers, answerRound, type CallRound, type RunError, runStep, type StepContext, type StepOutcome } from "./step.ts"
+import {
+  type Answers,
+  answerRound,
+  type CallRound,
+  type RunError,
+  runStep,
+  type StepContext,
+  type StepOutcome,
+} from "./step.ts"
+import { askAgain } from "./tool-turn.ts"
 import type { Transcript } from "./transcript.ts"
 
 export interface RunLimits {
@@ -25,6 +42,8 @@ export interface RunLimits {
   readonly maxRepeats: number
   /** Milliseconds for the whole run; default none. */
   readonly deadlineMs: number
+  /** What `cost` may come to; default no limit. */
+  readonly maxCost: number
 }
 
 export const defaultLimits: RunLimits = {
@@ -34,14 +53,23 @@ export const defaultLimits: RunLimits = {
   maxRepairs: 3,
   maxRepeats: 3,
   deadlineMs: Number.POSITIVE_INFINITY,
+  maxCost: Number.POSITIVE_INFINITY,
 }
 
-export interface RunContext extends Omit<StepContext, "toolCallsLeft"> {
+export interface RunContext extends Omit<StepContext, "toolCallsLeft" | "tokensLeft"> {
   readonly limits: RunLimits
   readonly sampling?: Sampling
   /** Needed where a tool waits for approval. */
   readonly approvalKey?: ApprovalKey
+  /** The price of a usage, in whatever unit `maxCost` has. */
+  readonly cost?: (usage: Usage) => number
+  /** Checks the final answer; what it finds wrong is told to the model, which answers again. */
+  readonly output?: OutputCheck
 }
+
+export type OutputCheck = (
+  text: string,
+) => Promise<{ readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: string }>
 
 export interface RunResult {
   /** The prose of the last assistant turn. */
@@ -51,6 +79,8 @@ export interface RunResult {
   readonly steps: number
   /** What waits for a person, where the stop reason is `needs-approval`. */
   readonly pending?: PendingRun
+  /** The checked value, where an output schema was given and the run ended with `end-of-turn`. */
+  readonly output?: unknown
 }
 
 /** Where a paused run goes on: its last turn's calls, and what was decided about them. */
@@ -59,42 +89,63 @@ export interface ResumePoint {
   readonly decisions: ReadonlyMap<string, Decision>
 }
 
-export const noUsage: Usage = { prompt: 0, cached: 0, generated: 0, forced: 0, discarded: 0 }
-
 /** Runs from the transcript's last turn on, or from where a paused run stopped. */
 export const run = Effect.fnUntraced(function* (
   context: RunContext,
   resume?: ResumePoint,
 ): Effect.fn.Return<RunResult, RunError> {
-  const { limits, emit } = context
-  const stop = yield* stopSignal(context.signal, limits.deadlineMs)
-  const progress = new Progress(limits)
+  const stop = yield* stopSignal(context.signal, context.limits.deadlineMs)
+  return yield* runUntil(stop, context, resume).pipe(Effect.ensuring(Effect.sync(stop.release)))
+})
+
+const runUntil = Effect.fnUntraced(function* (
+  stop: StopSignal,
+  context: RunContext,
+  resume: ResumePoint | undefined,
+): Effect.fn.Return<RunResult, RunError> {
+  const { limits, emit, transcript } = context
+  const progress = new Progress(limits, context.cost)
   const stepContext = (): StepContext => ({
     ...context,
     signal: stop.signal,
     toolCallsLeft: limits.maxToolCalls - progress.toolCalls,
+    tokensLeft: limits.maxTokens - progress.usage.generated,
   })
-  emit([{ type: "run-start" }])
+  const last = transcript.turns.at(-1)
+  emit([{ type: "run-start", ...(resume === undefined && last?.role === "user" && { input: last.content }) }])
   let waiting: Answers | undefined
+  let output: unknown
   let stopReason = stop.reason()
   if (resume !== undefined && stopReason === undefined) {
-    const answers = yield* answerRound(resumedRound(context.transcript, resume), stepContext())
+    const answers = yield* answerRound(resumedRound(transcript, resume), stepContext())
     if (answers.waiting.length > 0) waiting = answers
     stopReason = progress.resumed(answers, stop.reason())
   }
   while (stopReason === undefined) {
-    const outcome = yield* runStep(progress.steps, stepContext(), {
-      maxTokens: limits.maxTokens - progress.usage.generated,
+    const step = stepContext()
+    const outcome = yield* runStep(progress.steps, step, {
+      maxTokens: step.tokensLeft,
       ...(context.sampling && { sampling: context.sampling }),
     })
     if (outcome.waiting.length > 0) waiting = outcome
     stopReason = progress.after(outcome, stop.reason())
+    if (stopReason === "end-of-turn" && context.output !== undefined) {
+      const check = context.output
+      const checked = yield* Effect.promise(() => check(progress.text))
+      if (checked.ok) output = checked.value
+      else {
+        stopReason = progress.badOutput()
+        if (stopReason === undefined) {
+          emit([{ type: "output-invalid", problem: checked.problem }])
+          transcript.append(askAgain(checked.problem))
+        }
+      }
+    }
   }
-  stop.release()
   const { text, usage, steps } = progress
   emit([{ type: "run-end", stopReason, text, usage }])
   const pending = stopReason === "needs-approval" && waiting !== undefined ? pendingOf(context, waiting) : undefined
-  return { text, stopReason, usage, steps, ...(pending && { pending }) }
+  return { text, stopReason, usage, steps, ...(pending && { pending }), ...(output !== undefined && { output }) }
 })
 
 function pendingOf({ transcript, approvalKey }: RunContext, { results, waiting }: Answers): PendingRun {
@@ -109,29 +160,32 @@ function resumedRound(transcript: Transcript, { pending, decisions }: ResumePoin
   const answered: ToolCallInvalid[] = pending.results
     .filter(({ failure }) => failure === "malformed")
     .map(({ callId, name }) => ({ type: "tool-call-invalid", id: callId, name, raw: "", problem: "" }))
-  return { turn, invalidCalls: answered, results: pending.results, decisions }
+  return { turn, invalidCalls: answered, results: pending.results, decisions, early: new Map() }
 }
 
 /** What a run has done so far, and whether that is enough. Its size does not depend on the number of steps. */
 class Progress {
   readonly #limits: RunLimits
+  readonly #cost: ((usage: Usage) => number) | undefined
   readonly #failures = new Map<ToolFailure, number>()
   #lastCalls = ""
   #repeats = 0
   #continued = false
+  #badOutputs = 0
   usage: Usage = noUsage
   text = ""
   steps = 0
   toolCalls = 0
 
-  constructor(limits: RunLimits) {
+  constructor(limits: RunLimits, cost: ((usage: Usage) => number) | undefined) {
     this.#limits = limits
+    this.#cost = cost
   }
 
   /** Takes a step into account; a reason when the run is over. */
   after({ end, results, waiting }: StepOutcome, stopped: RunStopReason | undefined): RunStopReason | undefined {
     this.steps++
-    this.usage = addUsage(this.usage, end.usage)
+    this.usage = spent(addUsage(this.usage, end.usage), results)
     this.text = end.turn.content
     this.toolCalls += results.filter((result) => result.failure !== "not-run").length
     if (stopped !== undefined) return stopped
@@ -149,6 +203,7 @@ class Progress {
 
   /** Takes the answers of a resumed round into account. */
   resumed({ results, waiting }: Answers, stopped: RunStopReason | undefined): RunStopReason | undefined {
+    this.usage = spent(this.usage, results)
     this.toolCalls += results.length
     return stopped ?? (waiting.length > 0 ? "needs-approval" : undefined)
   }
@@ -191,18 +246,27 @@ class Progress {
     if (results.some(({ failure }) => failure === "not-run")) return "max-tool-calls"
     if (this.steps >= this.#limits.maxSteps) return "max-steps"
     if (this.usage.generated >= this.#limits.maxTokens) return "max-tokens"
+    if (this.#cost !== undefined && this.#cost(this.usage) >= this.#limits.maxCost) return "max-cost"
     return undefined
+  }
+
+  /** Counts a final answer that failed its check. */
+  badOutput(): RunStopReason | undefined {
+    this.#badOutputs++
+    if (this.#badOutputs > this.#limits.maxRepairs) return "max-repairs"
+    return this.#limit([])
   }
 }
 
-export function addUsage(a: Usage, b: Usage): Usage {
-  return {
-    prompt: a.prompt + b.prompt,
-    cached: a.cached + b.cached,
-    generated: a.generated + b.generated,
-    forced: a.forced + b.forced,
-    discarded: a.discarded + b.discarded,
-  }
+/** With what the tools themselves spent on models. */
+function spent(usage: Usage, results: readonly ToolResult[]): Usage {
+  return results.reduce((sum, result) => (result.usage === undefined ? sum : addUsage(sum, result.usage)), usage)
+}
+
+interface StopSignal {
+  readonly signal: AbortSignal
+  readonly reason: () => RunStopReason | undefined
+  readonly release: () => void
 }
 
 /** One signal for the caller's abort and for the deadline, which says which of the two it was. */

@@ -4,12 +4,14 @@
  * Where a person has to agree first, the results wait together with the calls, outside the transcript.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { Decision } from "./approval.ts"
 import { EngineError, PromptError, TokenizerError } from "./error.ts"
 import type { AgentEvent, ToolCallInvalid, ToolResult } from "./event.ts"
 import type { Model, ModelEnd, ModelOptions } from "./model.ts"
 import type { Tool } from "./tool.ts"
-import { answerCall, answerInvalidCall, failedCall } from "./tool-call.ts"
+import { answerCall, answerInvalidCall, type CallContext, failedCall } from "./tool-call.ts"
+import { resultTurn } from "./tool-turn.ts"
 import type { Transcript } from "./transcript.ts"
 import type { AssistantTurn, ToolCall } from "./turn.ts"
 
@@ -26,6 +28,8 @@ export interface StepContext {
   readonly toolConcurrency: number
   /** Most calls that this step may still run; the others are answered as not run. */
   readonly toolCallsLeft: number
+  /** Tokens that the run may still generate. */
+  readonly tokensLeft: number
   /** Aborted when the run has to stop now. */
   readonly signal: AbortSignal
   readonly emit: Emit
@@ -38,7 +42,11 @@ export interface CallRound {
   /** Results from before the run was paused. */
   readonly results: readonly ToolResult[]
   readonly decisions: ReadonlyMap<string, Decision>
+  /** Calls of read-only tools that were started while the model still wrote. */
+  readonly early: ReadonlyMap<string, EarlyCall>
 }
+
+type EarlyCall = Fiber.Fiber<ToolResult | undefined>
 
 export interface Answers {
   /** One per answered call, in call order. */
@@ -58,10 +66,12 @@ export const runStep = Effect.fnUntraced(function* (
 ) {
   const { transcript, emit } = context
   emit([{ type: "step-start", step }])
-  const end = yield* generate(context, options)
+  const early = new Map<string, EarlyCall>()
+  const end = yield* generate(context, options, early).pipe(Effect.onError(() => interruptAll(early)))
   transcript.append(end.turn)
   transcript.countCalls(end.turn.toolCalls.length + end.invalidCalls.length)
-  const round = { turn: end.turn, invalidCalls: end.invalidCalls, results: [], decisions: new Map() }
+  const round: CallRound = { turn: end.turn, invalidCalls: end.invalidCalls, results: [], decisions: new Map(), early }
+  if (!end.complete) yield* interruptAll(early)
   const answers = end.complete ? yield* answerRound(round, context) : cutOff(round, context)
   const timing = end.timing && { timing: end.timing }
   emit([{ type: "step-end", step, turn: end.turn, usage: end.usage, ...timing }])
@@ -86,13 +96,13 @@ export const answerRound = Effect.fnUntraced(function* (round: CallRound, contex
     if (running++ >= context.toolCallsLeft) {
       return Effect.sync(() => settle(failedCall(call, "not-run", "The limit of tool calls is reached.")))
     }
-    return Effect.map(
-      answerCall(call, { tools: context.tools, sessionId: context.transcript.id }, round.decisions.get(call.id)),
-      (result) => (result === undefined ? void waiting.push(call) : settle(result)),
-    )
+    const started = round.early.get(call.id)
+    const answer = started ? Fiber.join(started) : answerCall(call, callContext(context), round.decisions.get(call.id))
+    return Effect.map(answer, (result) => (result === undefined ? void waiting.push(call) : settle(result)))
   }
   yield* inBarriers(slots, context, answerSlot).pipe(Effect.raceFirst(aborted(context.signal)))
   if (context.signal.aborted) {
+    yield* interruptAll(round.early)
     for (const { call } of slots) settle(failedCall(call, "cancelled", "The call was cancelled."))
     waiting.length = 0
   }
@@ -101,19 +111,43 @@ export const answerRound = Effect.fnUntraced(function* (round: CallRound, contex
   return { results: inOrder, waiting } satisfies Answers
 })
 
-/** Passes the model's events on, a batch at a time, until its turn is whole. */
-function generate(
-  { model, transcript, signal, emit }: StepContext,
+/** Passes the model's events on, a batch at a time, until its turn is whole. Read-only tools start as soon as a call ends. */
+const generate = Effect.fnUntraced(function* (
+  context: StepContext,
   options: Omit<ModelOptions, "firstCall" | "signal">,
-): Effect.Effect<ModelEnd, RunError> {
-  return Effect.tryPromise({
+  early: Map<string, EarlyCall>,
+): Effect.fn.Return<ModelEnd, RunError> {
+  const { model, transcript, signal, emit } = context
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  return yield* Effect.tryPromise({
     try: async () => {
       const generation = model.generate(transcript, { ...options, firstCall: transcript.calls, signal })
-      for await (const events of generation) emit(events)
+      for await (const events of generation) {
+        emit(events)
+        for (const event of events) {
+          if (event.type !== "tool-call-end" || !startsEarly(event.call, early.size, context)) continue
+          early.set(event.call.id, fork(answerCall(event.call, callContext(context))))
+        }
+      }
       return generation.end
     },
     catch: (thrown) => (isRunError(thrown) ? thrown : brokenModel(thrown)),
   })
+})
+
+/** A call that has ended cannot change any more; what nobody has to agree to and changes nothing may run at once. */
+function startsEarly(call: ToolCall, running: number, { tools, toolConcurrency, toolCallsLeft }: StepContext): boolean {
+  const tool = tools.get(call.name)
+  if (tool === undefined || !tool.readOnly || tool.sequential || tool.needsApproval !== undefined) return false
+  return running < Math.min(toolConcurrency, toolCallsLeft)
+}
+
+function callContext({ tools, transcript, tokensLeft, emit }: StepContext): CallContext {
+  return { tools, sessionId: transcript.id, tokensLeft, report: (event) => emit([event]) }
+}
+
+function interruptAll(early: ReadonlyMap<string, EarlyCall>): Effect.Effect<void> {
+  return early.size === 0 ? Effect.void : Fiber.interruptAll(early.values())
 }
 
 /** A turn that was cut off runs none of its calls, and each of them says so. */
@@ -127,15 +161,7 @@ function cutOff(round: CallRound, { emit, transcript }: StepContext): Answers {
 }
 
 function appendResults(results: readonly ToolResult[], transcript: Transcript): void {
-  for (const { callId, name, output, isError } of results) {
-    transcript.append({
-      role: "ipython",
-      content: output,
-      callId,
-      toolName: name,
-      ...(isError && { isError }),
-    })
-  }
+  for (const result of results) transcript.append(resultTurn(result))
 }
 
 interface CallSlot {

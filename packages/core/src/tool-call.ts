@@ -5,7 +5,15 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Decision } from "./approval.ts"
-import type { ToolCallInvalid, ToolFailure, ToolResult } from "./event.ts"
+import {
+  addUsage,
+  type NestedEvent,
+  noUsage,
+  type ToolCallInvalid,
+  type ToolFailure,
+  type ToolResult,
+  type Usage,
+} from "./event.ts"
 import type { Tool } from "./tool.ts"
 import { ToolFailed } from "./tool.ts"
 import type { JsonValue, ToolCall } from "./turn.ts"
@@ -13,6 +21,8 @@ import type { JsonValue, ToolCall } from "./turn.ts"
 export interface CallContext {
   readonly tools: ReadonlyMap<string, Tool>
   readonly sessionId: string
+  readonly tokensLeft: number
+  readonly report: (event: NestedEvent) => void
 }
 
 /** Runs a call to its result; `undefined` where a person has to agree first and has not been asked. */
@@ -70,9 +80,14 @@ export function failedCall(
 }
 
 function execute(tool: Tool, input: never, call: ToolCall, context: CallContext): Effect.Effect<ToolResult> {
+  const { sessionId, tokensLeft, report } = context
+  let usage: Usage | undefined
+  const spend = (more: Usage): void => {
+    usage = addUsage(usage ?? noUsage, more)
+  }
   const running = Effect.tryPromise({
     try: async (signal) => {
-      const output = tool.execute(input, { callId: call.id, signal, sessionId: context.sessionId })
+      const output = tool.execute(input, { callId: call.id, signal, sessionId, tokensLeft, report, spend })
       return Effect.isEffect(output)
         ? Effect.runPromise(output as unknown as Effect.Effect<JsonValue, unknown>, { signal })
         : output
@@ -89,6 +104,7 @@ function execute(tool: Tool, input: never, call: ToolCall, context: CallContext)
           failedCall(call, "timeout", `The tool ${call.name} did not answer within ${tool.timeoutMs} ms.`),
         ),
     }),
+    Effect.map((result) => (usage === undefined ? result : { ...result, usage })),
   )
 }
 

@@ -5,6 +5,7 @@
  */
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec"
 import { ToolDefinitionError } from "./error.ts"
+import type { NestedEvent, Usage } from "./event.ts"
 import { type Coercion, type InputCheck, jsonSchemaCheck, standardSchemaCheck } from "./tool-input.ts"
 import type { JsonObject, JsonValue } from "./turn.ts"
 
@@ -25,6 +26,12 @@ export interface ToolContext {
   readonly signal: AbortSignal
   /** The session that the call belongs to; tools with state (a Python interpreter) keep it per session. */
   readonly sessionId: string
+  /** Tokens that the run may still generate: what a tool that runs a model itself has to keep to. */
+  readonly tokensLeft: number
+  /** Passes on an event of a sub-agent. */
+  readonly report: (event: NestedEvent) => void
+  /** Counts tokens that the tool spent on a model in the run's usage. */
+  readonly spend: (usage: Usage) => void
 }
 
 export interface Tool<Name extends string = string> extends ToolDefinition {

@@ -1,5 +1,9 @@
 /** The public API of @chasqui/tools. Adding a name here is a decision about the public API. */
 export { type CodeInterpreterOptions, codeInterpreter } from "./code-interpreter.ts"
+export { ToolSetupError } from "./error.ts"
+export { type LocalMathsOptions, localMaths } from "./maths/local-maths.ts"
+export type { MathsProvider, Pod } from "./maths/maths-provider.ts"
+export { type WolframAlphaOptions, wolframAlpha } from "./maths/wolfram-alpha.ts"
 export type { Artifact } from "./python/artifact.ts"
 export type { SandboxLimits } from "./python/limits.ts"
 export {
@@ -10,3 +14,6 @@ export {
   type SandboxOptions,
 } from "./python/sandbox.ts"
 export { SandboxError } from "./python/sandbox-error.ts"
+export { type BraveSearchOptions, braveSearch } from "./search/brave-search.ts"
+export { type DocumentSource, localDocuments, sampleDocuments } from "./search/local-documents.ts"
+export type { SearchProvider, SearchResult } from "./search/search-provider.ts"
