@@ -59,7 +59,7 @@ async function runQuestion(args: readonly string[], terminal: Terminal): Promise
 
   await using bot = await agent({
     model: llama(values.model, threads === undefined ? {} : { threads }),
-    tools: [search, codeInterpreter()],
+    tools: [search, codeInterpreter({ start: "now" })],
     maxSteps: numberOption("max-steps", values["max-steps"], 1) ?? 8,
     system: values.system ?? "You are a helpful assistant.",
     ...(values.date !== undefined && { prompt: { date: values.date } }),

@@ -45,7 +45,9 @@ export class Source {
 
   /** The next character, or undefined when it has not arrived or there is none: then `yield* wait()`. */
   get char(): string | undefined {
-    return this.#index < this.#readable ? this.#chunk[this.#index] : undefined
+    if (this.#index >= this.#readable) return undefined
+    const end = this.#index + (isHighSurrogate(this.#chunk.charCodeAt(this.#index)) ? 2 : 1)
+    return this.#chunk.slice(this.#index, end)
   }
 
   /** True when reading stopped at the limit and not at the end. */
@@ -57,8 +59,7 @@ export class Source {
   feed(text: string): void {
     let whole = this.#half + text
     this.#half = ""
-    const last = whole.charCodeAt(whole.length - 1)
-    if (last >= 0xd800 && last <= 0xdbff) {
+    if (isHighSurrogate(whole.charCodeAt(whole.length - 1))) {
       this.#half = whole.slice(-1)
       whole = whole.slice(0, -1)
     }
@@ -88,7 +89,7 @@ export class Source {
   }
 
   advance(): void {
-    this.#index++
+    this.#index += isHighSurrogate(this.#chunk.charCodeAt(this.#index)) ? 2 : 1
   }
 
   /** Reads the longest run that has arrived and holds no special token and no character that `stops`. */
@@ -97,12 +98,20 @@ export class Source {
     let index = from
     while (index < this.#readable) {
       const unit = this.#chunk.charCodeAt(index)
-      if (unit >= 0xd800 && unit <= 0xdbff && index + 1 < this.#readable) index += 2
+      if (isHighSurrogate(unit)) index += 2
       else if (stops(unit) || (unit >= 0xdc00 && unit <= 0xdfff)) break
       else index++
     }
     this.#index = index
     return this.#chunk.slice(from, index)
+  }
+
+  /** As `take`, but waits for the run to begin: "" means that something stops here, or that the answer is over. */
+  *run(stops: (unit: number) => boolean): Reading<string> {
+    for (;;) {
+      const run = this.take(stops)
+      if (run !== "" || this.char !== undefined || (yield* this.wait()) === "") return run
+    }
   }
 
   /** The special token that a character stands for. */
@@ -179,16 +188,17 @@ export class Source {
 
   #setLimit(limit: number): void {
     this.#limit = limit
-    this.#readable = Math.max(0, Math.min(this.#chunk.length, limit - this.#base))
+    const readable = Math.max(0, Math.min(this.#chunk.length, limit - this.#base))
+    this.#readable = readable + (isHighSurrogate(this.#chunk.charCodeAt(readable - 1)) ? 1 : 0)
   }
 }
 
 /** Reads over white space. */
 export function* skipSpace(source: Source): Reading<string> {
   for (;;) {
-    source.take(isNoSpace)
     const char = source.char ?? (yield* source.wait())
     if (!isSpace(char)) return char
+    source.advance()
   }
 }
 
@@ -212,8 +222,10 @@ export function* readName(source: Source): Reading<string> {
   }
 }
 
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff
+}
+
 export function isSpace(char: string): boolean {
   return char === " " || (char >= "\t" && char <= "\r")
 }
-
-const isNoSpace = (unit: number): boolean => unit !== 32 && !(unit >= 9 && unit <= 13)

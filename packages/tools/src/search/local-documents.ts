@@ -120,6 +120,12 @@ async function indexPassages(documents: readonly Document[]): Promise<PassageInd
   return { search: (query) => bestOfEachDocument(index.search(query), query, weightOf, passages, documents) }
 }
 
+/** A query that names a document's whole title is about that document, whatever else it asks. */
+function namesTitle(title: string, asked: readonly string[]): boolean {
+  const terms = termsOf(title)
+  return terms.length > 0 && terms.every((term) => asked.includes(term))
+}
+
 function bestOfEachDocument(
   hits: ReturnType<MiniSearch<Passage>["search"]>,
   query: string,
@@ -134,7 +140,8 @@ function bestOfEachDocument(
   for (const { id, queryTerms } of hits) {
     const passage = passages[id as number]!
     const matched = [...new Set(queryTerms)].reduce((sum, term) => sum + weightOf(term), 0)
-    if (matched < total * leastCoverage || seen.has(passage.document)) continue
+    const covered = matched >= total * leastCoverage || namesTitle(passage.title, asked)
+    if (!covered || seen.has(passage.document)) continue
     seen.add(passage.document)
     const { title, url } = documents[passage.document]!
     results.push({ title, url, description: passage.text })
