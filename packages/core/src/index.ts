@@ -81,6 +81,7 @@ export {
   jsonSchemaCheck,
   standardSchemaCheck,
 } from "./tool-input.ts"
+export type { InputProblem } from "./tool-problem.ts"
 export { describeFault, isKnownKeyword, linearPattern, readToolSchema, type SchemaFault } from "./tool-schema.ts"
 export {
   type ForkPoint,

@@ -79,7 +79,7 @@ async function readFolder(folder: string): Promise<Document[]> {
     if (content.length > limits.fileBytes) throw tooLarge(`${name}, which is larger than ${limits.fileBytes} bytes`)
     if (totalBytes > limits.totalBytes) throw tooLarge(`more than ${limits.totalBytes} bytes`)
     try {
-      documents.push(...readDocuments(name, content.toString("utf8")))
+      documents.push(...(await readDocuments(name, content.toString("utf8"))))
     } catch (cause) {
       throw new ToolFailed(`The document collection cannot be read: ${name} is malformed.`, { cause })
     }
