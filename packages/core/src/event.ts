@@ -2,7 +2,7 @@
  * What a run tells its listener, in order. Noun-verb names; lifecycle verbs are start, delta and end.
  * An event is never taken back, and the concatenated deltas equal the final turn for any batching of the tokens.
  */
-import type { AssistantTurn, CallSyntax, JsonValue, ToolCall } from "./turn.ts"
+import type { AssistantTurn, CallSyntax, JsonObject, JsonValue, ToolCall, Turn } from "./turn.ts"
 
 /** Token counts of one generation, exact also after an abort. */
 export interface Usage {
@@ -16,6 +16,18 @@ export interface Usage {
   readonly forced: number
   /** Tokens computed and thrown away (speculation, pre-emption). */
   readonly discarded: number
+}
+
+export const noUsage: Usage = { prompt: 0, cached: 0, generated: 0, forced: 0, discarded: 0 }
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    prompt: a.prompt + b.prompt,
+    cached: a.cached + b.cached,
+    generated: a.generated + b.generated,
+    forced: a.forced + b.forced,
+    discarded: a.discarded + b.discarded,
+  }
 }
 
 export interface TextStart {
@@ -80,6 +92,7 @@ export type RunStopReason =
   | "max-tokens"
   | "max-tool-calls"
   | "max-repairs"
+  | "max-cost"
   | "no-progress"
   | "context-full"
   | "deadline"
@@ -100,6 +113,8 @@ export type ToolFailure =
 
 export interface RunStart {
   readonly type: "run-start"
+  /** The user's text; absent where a paused run goes on. */
+  readonly input?: string
 }
 export interface StepStart {
   readonly type: "step-start"
@@ -118,6 +133,13 @@ export interface ToolResult {
   readonly cause?: string
   /** Milliseconds by the injected clock. */
   readonly durationMs: number
+  /** Tokens that the tool itself spent on a model; they count in the run's sum. */
+  readonly usage?: Usage
+}
+/** The final answer failed its check; the model is asked again. */
+export interface OutputInvalid {
+  readonly type: "output-invalid"
+  readonly problem: string
 }
 export interface StepEnd {
   readonly type: "step-end"
@@ -136,4 +158,37 @@ export interface RunEnd {
   readonly usage: Usage
 }
 
-export type AgentEvent = RunStart | StepStart | ParserEvent | ToolResult | StepEnd | RunEnd
+/**
+ * The conversation goes on with other turns or another head: a policy shortened it, or it was handed to another agent. The next
+ * prompt is computed anew.
+ */
+export interface TranscriptReplaced {
+  readonly type: "transcript-replaced"
+  readonly reason: "context-policy" | "handoff"
+  /** The policy, or the agent that takes over. */
+  readonly by: string
+  /** Tokens that stood in the cache and have to be computed again, at most. */
+  readonly lostTokens: number
+  /** The new head as PromptOptions, and the new turns. */
+  readonly options: JsonObject
+  readonly turns: readonly Turn[]
+}
+
+/** An event of a sub-agent that a tool call runs. */
+export interface NestedEvent {
+  readonly type: "nested-event"
+  readonly callId: string
+  readonly agent: string
+  readonly event: AgentEvent
+}
+
+export type AgentEvent =
+  | RunStart
+  | StepStart
+  | ParserEvent
+  | ToolResult
+  | StepEnd
+  | OutputInvalid
+  | TranscriptReplaced
+  | RunEnd
+  | NestedEvent

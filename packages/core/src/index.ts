@@ -1,5 +1,16 @@
 /** The public API of @chasqui/core: what an agent is made of. Adding a name here is a decision about the public API. */
-export { type Agent, type AgentOptions, agent, type RunOptions } from "./agent.ts"
+export {
+  type Agent,
+  type AgentOptions,
+  agent,
+  type OutputOptions,
+  type OutputResult,
+  type RunOptions,
+  traceHeader,
+} from "./agent.ts"
+export { type AgentToolOptions, agentTool } from "./agent-tool.ts"
+export type { ApprovalKey, Decision, PendingRun } from "./approval.ts"
+export { createDetokenizer, type Detokenizer } from "./detokenizer.ts"
 export {
   type Constraint,
   type Engine,
@@ -38,8 +49,13 @@ export type {
   ToolResult,
   Usage,
 } from "./event.ts"
+export { type CompleteOptions, type Completion, type LlamaModel, llamaModel } from "./llama-model.ts"
 export type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
+export { type ParsedTurn, type Parser, type ParserInput, type ParserOptions, parser } from "./parser.ts"
+export { type ParseReply, type ParseRequest, ParseRequestError, parseRequest } from "./parser-request.ts"
+export { continuePrompt, type PromptPosition, promptStart, promptText, renderPrompt } from "./prompt.ts"
 export type { PromptOptions } from "./prompt-options.ts"
+export type { PromptPart } from "./prompt-part.ts"
 export type { RunLimits, RunResult } from "./run.ts"
 export type { RunStream } from "./run-stream.ts"
 export { loadSession, type SessionDocument, saveSession } from "./session.ts"
@@ -47,6 +63,7 @@ export { type SpecialToken, sampledSpecialTokens, specialTokens, stopTokens } fr
 export type { Store, StoreLog } from "./store.ts"
 export { folderStore } from "./store-folder.ts"
 export { memoryStore } from "./store-memory.ts"
+export { loadTokenizer, type Tokenizer } from "./tokenizer.ts"
 export {
   builtinToolNames,
   defineTool,
@@ -64,8 +81,19 @@ export {
   jsonSchemaCheck,
   standardSchemaCheck,
 } from "./tool-input.ts"
+export type { InputProblem } from "./tool-problem.ts"
 export { describeFault, isKnownKeyword, linearPattern, readToolSchema, type SchemaFault } from "./tool-schema.ts"
-export { readTrace, replay, type TraceHeader, type TraceLine, traceLine } from "./trace.ts"
+export {
+  type ForkPoint,
+  forkTrace,
+  readTrace,
+  replay,
+  type Trace,
+  type TraceEvent,
+  type TraceHeader,
+  type TraceLine,
+  traceLine,
+} from "./trace.ts"
 export { Transcript } from "./transcript.ts"
 export type {
   AssistantTurn,

@@ -1,15 +1,22 @@
 /**
  * A step is one generation and the tool calls that it asked for. It appends the assistant turn and one `ipython` turn per
  * call, in call order, so the transcript is valid after it whatever happened inside: an aborted tool leaves a result too.
+ * Where a person has to agree first, the results wait together with the calls, outside the transcript.
  */
 import * as Effect from "effect/Effect"
-import { EngineError } from "./error.ts"
-import type { AgentEvent, ToolFailure, ToolResult } from "./event.ts"
+import * as Fiber from "effect/Fiber"
+import type { Decision } from "./approval.ts"
+import { EngineError, PromptError, TokenizerError } from "./error.ts"
+import type { AgentEvent, ToolCallInvalid, ToolResult } from "./event.ts"
 import type { Model, ModelEnd, ModelOptions } from "./model.ts"
 import type { Tool } from "./tool.ts"
-import { answerCall, answerInvalidCall, failedCall } from "./tool-call.ts"
+import { answerCall, answerInvalidCall, type CallContext, failedCall } from "./tool-call.ts"
+import { resultTurn } from "./tool-turn.ts"
 import type { Transcript } from "./transcript.ts"
-import type { ToolCall } from "./turn.ts"
+import type { AssistantTurn, ToolCall } from "./turn.ts"
+
+/** What can fail a run: the engine, or a transcript that no prompt can hold. */
+export type RunError = EngineError | PromptError | TokenizerError
 
 export type Emit = (events: readonly AgentEvent[]) => void
 
@@ -21,15 +28,35 @@ export interface StepContext {
   readonly toolConcurrency: number
   /** Most calls that this step may still run; the others are answered as not run. */
   readonly toolCallsLeft: number
+  /** Tokens that the run may still generate. */
+  readonly tokensLeft: number
   /** Aborted when the run has to stop now. */
   readonly signal: AbortSignal
   readonly emit: Emit
 }
 
-export interface StepOutcome {
-  readonly end: ModelEnd
-  /** One per call, in call order. */
+/** The calls of one assistant turn and what is known about them before they are answered. */
+export interface CallRound {
+  readonly turn: AssistantTurn
+  readonly invalidCalls: readonly ToolCallInvalid[]
+  /** Results from before the run was paused. */
   readonly results: readonly ToolResult[]
+  readonly decisions: ReadonlyMap<string, Decision>
+  /** Calls of read-only tools that were started while the model still wrote. */
+  readonly early: ReadonlyMap<string, EarlyCall>
+}
+
+type EarlyCall = Fiber.Fiber<ToolResult | undefined>
+
+export interface Answers {
+  /** One per answered call, in call order. */
+  readonly results: readonly ToolResult[]
+  /** Calls that wait for a person. Where there are any, nothing was appended to the transcript. */
+  readonly waiting: readonly ToolCall[]
+}
+
+export interface StepOutcome extends Answers {
+  readonly end: ModelEnd
 }
 
 export const runStep = Effect.fnUntraced(function* (
@@ -39,85 +66,118 @@ export const runStep = Effect.fnUntraced(function* (
 ) {
   const { transcript, emit } = context
   emit([{ type: "step-start", step }])
-  const end = yield* generate(context, options)
+  const early = new Map<string, EarlyCall>()
+  const end = yield* generate(context, options, early).pipe(Effect.onError(() => interruptAll(early)))
   transcript.append(end.turn)
   transcript.countCalls(end.turn.toolCalls.length + end.invalidCalls.length)
-
-  const results = yield* answer(end, context)
-  for (const result of results) {
-    transcript.append({
-      role: "ipython",
-      content: result.output,
-      callId: result.callId,
-      toolName: result.name,
-      ...(result.isError && { isError: true }),
-    })
-  }
-  emit([{ type: "step-end", step, turn: end.turn, usage: end.usage, ...(end.timing && { timing: end.timing }) }])
-  return { end, results } satisfies StepOutcome
+  const round: CallRound = { turn: end.turn, invalidCalls: end.invalidCalls, results: [], decisions: new Map(), early }
+  if (!end.complete) yield* interruptAll(early)
+  const answers = end.complete ? yield* answerRound(round, context) : cutOff(round, context)
+  const timing = end.timing && { timing: end.timing }
+  emit([{ type: "step-end", step, turn: end.turn, usage: end.usage, ...timing }])
+  return { end, ...answers } satisfies StepOutcome
 })
 
-/** Passes the model's events on, a batch at a time, until its turn is whole. */
-function generate(
-  { model, transcript, signal, emit }: StepContext,
-  options: Omit<ModelOptions, "firstCall" | "signal">,
-): Effect.Effect<ModelEnd, EngineError> {
-  return Effect.tryPromise({
-    try: async () => {
-      const generation = model.generate(transcript, { ...options, firstCall: transcript.calls, signal })
-      for await (const events of generation) emit(events)
-      return generation.end
-    },
-    catch: (thrown) => (thrown instanceof EngineError ? thrown : brokenModel(thrown)),
-  })
-}
-
-/** Every call of the turn gets a result. A turn that was cut off runs none of its calls. */
-function answer(end: ModelEnd, context: StepContext): Effect.Effect<readonly ToolResult[]> {
-  const slots = callSlots(end)
-  if (slots.length === 0) return Effect.succeed([])
-  if (!end.complete) return Effect.succeed(notRun(slots, "The answer was cut off, so nothing was run.", context.emit))
-
-  const results: (ToolResult | undefined)[] = slots.map(() => undefined)
-  const settle = (index: number, result: ToolResult): void => {
-    if (results[index] !== undefined) return
-    results[index] = result
+/** Runs the calls of a round and appends their results, unless some of them wait for a person. */
+export const answerRound = Effect.fnUntraced(function* (round: CallRound, context: StepContext) {
+  const slots = callSlots(round)
+  if (slots.length === 0) return { results: [], waiting: [] } satisfies Answers
+  const results = new Map(round.results.map((result) => [result.callId, result]))
+  const settle = (result: ToolResult): void => {
+    if (results.has(result.callId)) return
+    results.set(result.callId, result)
     context.emit([result])
   }
+  const waiting: ToolCall[] = []
   let running = 0
-  const answerSlot = ({ call, invalid }: CallSlot, index: number): Effect.Effect<void> => {
-    if (invalid !== undefined) return Effect.sync(() => settle(index, answerInvalidCall(invalid, context.tools)))
+  const answerSlot = ({ call, invalid }: CallSlot): Effect.Effect<void> => {
+    if (results.has(call.id)) return Effect.void
+    if (invalid !== undefined) return Effect.sync(() => settle(answerInvalidCall(invalid, context.tools)))
     if (running++ >= context.toolCallsLeft) {
-      return Effect.sync(() => settle(index, failedCall(call, "not-run", "The limit of tool calls is reached.")))
+      return Effect.sync(() => settle(failedCall(call, "not-run", "The limit of tool calls is reached.")))
     }
-    return Effect.map(answerCall(call, { tools: context.tools, sessionId: context.transcript.id }), (result) =>
-      settle(index, result),
-    )
+    const started = round.early.get(call.id)
+    const answer = started ? Fiber.join(started) : answerCall(call, callContext(context), round.decisions.get(call.id))
+    return Effect.map(answer, (result) => (result === undefined ? void waiting.push(call) : settle(result)))
   }
-  return inBarriers(slots, context, answerSlot).pipe(
-    Effect.raceFirst(aborted(context.signal)),
-    Effect.map(() =>
-      slots.map(({ call }, index) => {
-        if (results[index] === undefined) settle(index, failedCall(call, "cancelled", "The call was cancelled."))
-        return results[index] as ToolResult
-      }),
-    ),
+  yield* inBarriers(slots, context, answerSlot).pipe(Effect.raceFirst(aborted(context.signal)))
+  if (context.signal.aborted) {
+    yield* interruptAll(round.early)
+    for (const { call } of slots) settle(failedCall(call, "cancelled", "The call was cancelled."))
+    waiting.length = 0
+  }
+  const inOrder = slots.flatMap(({ call }) => results.get(call.id) ?? [])
+  if (waiting.length === 0) appendResults(inOrder, context.transcript)
+  return { results: inOrder, waiting } satisfies Answers
+})
+
+/** Passes the model's events on, a batch at a time, until its turn is whole. Read-only tools start as soon as a call ends. */
+const generate = Effect.fnUntraced(function* (
+  context: StepContext,
+  options: Omit<ModelOptions, "firstCall" | "signal">,
+  early: Map<string, EarlyCall>,
+): Effect.fn.Return<ModelEnd, RunError> {
+  const { model, transcript, signal, emit } = context
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  return yield* Effect.tryPromise({
+    try: async () => {
+      const generation = model.generate(transcript, { ...options, firstCall: transcript.calls, signal })
+      for await (const events of generation) {
+        emit(events)
+        for (const event of events) {
+          if (event.type !== "tool-call-end" || !startsEarly(event.call, early.size, context)) continue
+          early.set(event.call.id, fork(answerCall(event.call, callContext(context))))
+        }
+      }
+      return generation.end
+    },
+    catch: (thrown) => (isRunError(thrown) ? thrown : brokenModel(thrown)),
+  })
+})
+
+/** A call that has ended cannot change any more; what nobody has to agree to and changes nothing may run at once. */
+function startsEarly(call: ToolCall, running: number, { tools, toolConcurrency, toolCallsLeft }: StepContext): boolean {
+  const tool = tools.get(call.name)
+  if (tool === undefined || !tool.readOnly || tool.sequential || tool.needsApproval !== undefined) return false
+  return running < Math.min(toolConcurrency, toolCallsLeft)
+}
+
+function callContext({ tools, transcript, tokensLeft, emit }: StepContext): CallContext {
+  return { tools, sessionId: transcript.id, tokensLeft, report: (event) => emit([event]) }
+}
+
+function interruptAll(early: ReadonlyMap<string, EarlyCall>): Effect.Effect<void> {
+  return early.size === 0 ? Effect.void : Fiber.interruptAll(early.values())
+}
+
+/** A turn that was cut off runs none of its calls, and each of them says so. */
+function cutOff(round: CallRound, { emit, transcript }: StepContext): Answers {
+  const results = callSlots(round).map(({ call }) =>
+    failedCall(call, "not-run", "The answer was cut off, so nothing was run."),
   )
+  emit(results)
+  appendResults(results, transcript)
+  return { results, waiting: [] }
+}
+
+function appendResults(results: readonly ToolResult[], transcript: Transcript): void {
+  for (const result of results) transcript.append(resultTurn(result))
 }
 
 interface CallSlot {
-  readonly call: Pick<ToolCall, "id" | "name"> & ToolCall
-  readonly invalid?: ModelEnd["invalidCalls"][number]
+  readonly call: ToolCall
+  readonly invalid?: ToolCallInvalid
 }
 
 /** Valid and unreadable calls together, in the order in which the model wrote them: their ids are counted. */
-function callSlots(end: ModelEnd): CallSlot[] {
-  const slots: CallSlot[] = end.turn.toolCalls.map((call) => ({ call }))
-  for (const invalid of end.invalidCalls) {
+function callSlots({ turn, invalidCalls }: CallRound): readonly CallSlot[] {
+  const slots: CallSlot[] = turn.toolCalls.map((call) => ({ call }))
+  if (invalidCalls.length === 0) return slots
+  for (const invalid of invalidCalls) {
     const call: ToolCall = { id: invalid.id, name: invalid.name ?? "unknown", input: {}, syntax: "json-call" }
     slots.push({ call, invalid })
   }
-  return end.invalidCalls.length === 0 ? slots : slots.sort((a, b) => callNumber(a.call.id) - callNumber(b.call.id))
+  return slots.sort((a, b) => callNumber(a.call.id) - callNumber(b.call.id))
 }
 
 function callNumber(id: string): number {
@@ -128,34 +188,18 @@ function callNumber(id: string): number {
 const inBarriers = Effect.fnUntraced(function* (
   slots: readonly CallSlot[],
   context: StepContext,
-  answerSlot: (slot: CallSlot, index: number) => Effect.Effect<void>,
+  answerSlot: (slot: CallSlot) => Effect.Effect<void>,
 ) {
+  const isSequential = (slot: CallSlot | undefined) =>
+    slot !== undefined && (context.tools.get(slot.call.name)?.sequential ?? false)
   let from = 0
   while (from < slots.length) {
     let to = from + 1
-    if (!isSequential(slots[from] as CallSlot, context)) {
-      while (to < slots.length && !isSequential(slots[to] as CallSlot, context)) to++
-    }
-    const group = slots.slice(from, to)
-    const first = from
-    yield* Effect.forEach(group, (slot, index) => answerSlot(slot, first + index), {
-      concurrency: context.toolConcurrency,
-      discard: true,
-    })
+    if (!isSequential(slots[from])) while (to < slots.length && !isSequential(slots[to])) to++
+    yield* Effect.forEach(slots.slice(from, to), answerSlot, { concurrency: context.toolConcurrency, discard: true })
     from = to
   }
 })
-
-function isSequential(slot: CallSlot, context: StepContext): boolean {
-  return context.tools.get(slot.call.name)?.sequential ?? false
-}
-
-function notRun(slots: readonly CallSlot[], text: string, emit: Emit): readonly ToolResult[] {
-  const failure: ToolFailure = "not-run"
-  const results = slots.map(({ call }) => failedCall(call, failure, text))
-  emit(results)
-  return results
-}
 
 /** Succeeds when the signal is aborted; waits for ever otherwise. */
 function aborted(signal: AbortSignal): Effect.Effect<void> {
@@ -165,6 +209,10 @@ function aborted(signal: AbortSignal): Effect.Effect<void> {
     signal.addEventListener("abort", stop, { once: true })
     return Effect.sync(() => signal.removeEventListener("abort", stop))
   })
+}
+
+function isRunError(thrown: unknown): thrown is RunError {
+  return thrown instanceof EngineError || thrown instanceof PromptError || thrown instanceof TokenizerError
 }
 
 function brokenModel(thrown: unknown): EngineError {

@@ -4,7 +4,17 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { ToolCallInvalid, ToolFailure, ToolResult } from "./event.ts"
+import * as Schedule from "effect/Schedule"
+import type { Decision } from "./approval.ts"
+import {
+  addUsage,
+  type NestedEvent,
+  noUsage,
+  type ToolCallInvalid,
+  type ToolFailure,
+  type ToolResult,
+  type Usage,
+} from "./event.ts"
 import type { Tool } from "./tool.ts"
 import { ToolFailed } from "./tool.ts"
 import type { JsonValue, ToolCall } from "./turn.ts"
@@ -12,21 +22,38 @@ import type { JsonValue, ToolCall } from "./turn.ts"
 export interface CallContext {
   readonly tools: ReadonlyMap<string, Tool>
   readonly sessionId: string
+  readonly tokensLeft: number
+  readonly report: (event: NestedEvent) => void
 }
 
-/** Runs a call to its result. Interrupting it aborts the tool's signal and does not wait for the tool. */
-export const answerCall = Effect.fnUntraced(function* (call: ToolCall, context: CallContext) {
+/** Runs a call to its result; `undefined` where a person has to agree first and has not been asked. */
+export const answerCall = Effect.fnUntraced(function* (
+  call: ToolCall,
+  context: CallContext,
+  decision?: Decision,
+): Effect.fn.Return<ToolResult | undefined> {
   const tool = context.tools.get(call.name)
   if (tool === undefined) return failedCall(call, "unknown-tool", unknownTool(call.name, context.tools))
-  const checking = tool.check(call.input)
+  if (decision?.kind === "refuse") return failedCall(call, "refused", refusal(call.name, decision.reason))
+  const edited = decision?.input
+  const checking = tool.check(edited ?? call.input)
   const checked = "ok" in checking ? checking : yield* Effect.promise(() => checking)
   if (!checked.ok) return failedCall(call, "invalid-input", invalidInput(call.name, checked.problems))
+  const input = checked.input as never
+  if (decision === undefined && waitsForApproval(tool, input)) return undefined
 
   const start = yield* Clock.currentTimeMillis
-  const outcome = yield* execute(tool, checked.input as never, call, context)
+  const outcome = yield* execute(tool, input, call, context)
   const durationMs = (yield* Clock.currentTimeMillis) - start
-  return { ...outcome, durationMs }
+  // The model must not take the result of an edited input for the result of its own.
+  return edited === undefined || outcome.isError
+    ? { ...outcome, durationMs }
+    : { ...outcome, output: { edited_input: edited, result: outcome.output }, durationMs }
 })
+
+function waitsForApproval({ needsApproval }: Tool, input: never): boolean {
+  return typeof needsApproval === "function" ? needsApproval(input) : (needsApproval ?? false)
+}
 
 /** The result of a call that could not be read. */
 export function answerInvalidCall(invalid: ToolCallInvalid, tools: ReadonlyMap<string, Tool>): ToolResult {
@@ -54,16 +81,30 @@ export function failedCall(
 }
 
 function execute(tool: Tool, input: never, call: ToolCall, context: CallContext): Effect.Effect<ToolResult> {
+  const { sessionId, tokensLeft, report } = context
+  let usage: Usage | undefined
+  const spend = (more: Usage): void => {
+    usage = addUsage(usage ?? noUsage, more)
+  }
   const running = Effect.tryPromise({
     try: async (signal) => {
-      const output = tool.execute(input, { callId: call.id, signal, sessionId: context.sessionId })
+      const output = tool.execute(input, { callId: call.id, signal, sessionId, tokensLeft, report, spend })
       return Effect.isEffect(output)
         ? Effect.runPromise(output as unknown as Effect.Effect<JsonValue, unknown>, { signal })
         : output
     },
     catch: (thrown) => thrown,
   })
-  return running.pipe(
+  const { retry } = tool
+  const trying =
+    retry === undefined
+      ? running
+      : Effect.retry(running, {
+          times: retry.times,
+          schedule: Schedule.exponential(retry.backoffMs),
+          while: (thrown) => !(thrown instanceof ToolFailed),
+        })
+  return trying.pipe(
     Effect.map((output) => succeeded(call, output)),
     Effect.catch((thrown) => Effect.succeed(thrownBy(call, thrown))),
     Effect.timeoutOrElse({
@@ -73,6 +114,7 @@ function execute(tool: Tool, input: never, call: ToolCall, context: CallContext)
           failedCall(call, "timeout", `The tool ${call.name} did not answer within ${tool.timeoutMs} ms.`),
         ),
     }),
+    Effect.map((result) => (usage === undefined ? result : { ...result, usage })),
   )
 }
 
@@ -108,6 +150,10 @@ function unknownTool(name: string, tools: ReadonlyMap<string, Tool>): string {
 
 function invalidInput(name: string, problems: readonly string[]): string {
   return `The input of ${name} is not valid: ${problems.join("; ")}. Nothing was run. Call it again with a valid input.`
+}
+
+function refusal(name: string, reason: string | undefined): string {
+  return `The user refused the call of ${name}${reason === undefined ? "." : `: ${reason}`} Nothing was run.`
 }
 
 function available(tools: ReadonlyMap<string, Tool>): string {

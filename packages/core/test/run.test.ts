@@ -24,7 +24,7 @@ describe("a run", () => {
     const asking = { role: "assistant", content: "", toolCalls: [call], end: "eom" } as const
     const answering = { role: "assistant", content: "The sum is 5.", toolCalls: [], end: "eot" } as const
     expect(events).toEqual([
-      { type: "run-start" },
+      { type: "run-start", input: "What is 2 + 3?" },
       { type: "step-start", step: 0 },
       { type: "tool-call-start", id: "call-0", name: "add", syntax: "json-call" },
       { type: "tool-call-delta", id: "call-0", delta: '{"a":2,"b":3}' },

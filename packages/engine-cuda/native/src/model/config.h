@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "../status.h"
@@ -45,7 +46,24 @@ struct ModelConfig {
   int32_t kv_dim() const { return n_kv_heads * head_dim; }
 };
 
+// Every size of a config that was read lies within these, so that no product of them that sizes memory leaves int64:
+// the largest, bytes of the KV cache in double precision, is 2^27 * 2^10 * 2^17 * 2 * 8 < 2^59.
+struct ConfigLimits {
+  static constexpr int64_t kLayers = 1 << 10;
+  static constexpr int64_t kDim = 1 << 17;
+  static constexpr int64_t kFfn = 1 << 20;
+  static constexpr int64_t kHeads = 1 << 12;
+  static constexpr int64_t kHeadDim = 1 << 10;
+  static constexpr int64_t kProjection = 1 << 17;  // n_heads * head_dim
+  static constexpr int64_t kVocab = 1 << 22;
+  static constexpr int64_t kContext = 1 << 27;
+};
+
 // Reads `folder`/config.json and, where present, `folder`/generation_config.json.
 Status read_config(const std::string& folder, ModelConfig* config);
+
+// The same from texts. `generation_text` is empty where there is no such file; the paths name the files in messages.
+Status parse_config(std::string_view config_text, const std::string& config_path, std::string_view generation_text,
+                    const std::string& generation_path, ModelConfig* config);
 
 }  // namespace chasqui

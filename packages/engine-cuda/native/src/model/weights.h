@@ -1,6 +1,7 @@
 // The weights of a Llama checkpoint as views into memory-mapped files: a pointer, a type and a shape each, nothing copied.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -36,6 +37,7 @@ struct LayerWeights {
 };
 
 class MappedFile;
+class TensorDirectory;
 
 struct Weights {
   MatrixView embed;  // (vocab, dim)
@@ -43,10 +45,15 @@ struct Weights {
   MatrixView norm;  // (1, dim)
   MatrixView head;  // (vocab, dim); the same memory as embed when tied
   uint64_t fingerprint = 0;  // of config, names, shapes and a sample of the data
-  std::vector<std::shared_ptr<MappedFile>> files;  // keep the views alive
+  std::vector<std::shared_ptr<MappedFile>> files;         // keep the views alive
+  std::vector<std::shared_ptr<const std::byte[]>> copies;  // of tensors that lie unaligned in their file
 };
 
 // Maps the safetensors files of a Hugging Face folder (sharded or not) and checks every name, type and shape against config.
 Status load_weights(const std::string& folder, const ModelConfig& config, Weights* weights);
+
+// The same from tensors that are already open. Tensors that no Llama has are ignored, but for those of quantised
+// checkpoints, which are refused by name.
+Status collect_weights(const TensorDirectory& directory, const ModelConfig& config, Weights* weights);
 
 }  // namespace chasqui

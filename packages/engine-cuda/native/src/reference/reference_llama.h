@@ -1,0 +1,51 @@
+// The slow, obvious forward pass of Llama: a whole sequence in, the logits of all its positions out, everything in double
+// precision. No cache, no pages, no batch, no threads: what every faster path is compared with, and the text to read
+// first. Where a fast path rounds (a bf16 KV cache, bf16 activations), the same rounding can be asked for here, so that
+// the two are compared like for like.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "../model/config.h"
+#include "../model/weights.h"
+#include "../status.h"
+
+namespace chasqui {
+
+enum class Rounding : uint8_t { kExact, kF32, kF16, kBF16 };
+
+// Where an implementation may store less than double precision. Round to nearest, ties to even, at each point.
+struct RoundingPoints {
+  Rounding residual = Rounding::kExact;       // the stream x: after the embedding and after each addition
+  Rounding norm = Rounding::kExact;           // normalised x, the input of the projections and of the head
+  Rounding projection = Rounding::kExact;     // q k v gate up as they leave their matrices, before rope and silu
+  Rounding query = Rounding::kExact;          // q after rope
+  Rounding cache = Rounding::kExact;          // k after rope, and v
+  Rounding probabilities = Rounding::kExact;  // softmax(scores)
+  Rounding attention = Rounding::kExact;      // the heads' outputs, the input of o
+  Rounding gated = Rounding::kExact;          // silu(gate) * up, the input of down
+  Rounding logits = Rounding::kExact;
+};
+
+// Float everywhere but for keys and values in bf16.
+RoundingPoints bf16_cache_points();
+// bf16 at every point but the logits.
+RoundingPoints bf16_points();
+
+struct ReferenceRun {
+  std::vector<double> logits;  // (n_tokens, vocab)
+  std::vector<double> hidden;  // (n_layers + 1, n_tokens, dim): x after the embedding and after each layer
+};
+
+// Fails only for tokens outside the vocabulary and for sequences that are empty or longer than the context.
+Status reference_forward(const ModelConfig& config, const Weights& weights, const std::vector<int32_t>& tokens,
+                         const RoundingPoints& rounding, ReferenceRun* run);
+
+// The inverse rope frequencies of a checkpoint, (head_dim / 2), with Llama 3.1 scaling applied.
+std::vector<double> reference_rope_frequencies(const ModelConfig& config);
+
+// `value` as the nearest value of a type.
+double rounded(double value, Rounding rounding);
+
+}  // namespace chasqui
