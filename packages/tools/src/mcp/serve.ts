@@ -116,6 +116,17 @@ function refusalOf(
   return given.length === wanted.length && timingSafeEqual(given, wanted) ? null : 401
 }
 
+const mostRequestBytes = 8_388_608
+
+async function* limited(incoming: IncomingMessage): AsyncIterable<Buffer> {
+  let bytes = 0
+  for await (const piece of incoming as AsyncIterable<Buffer>) {
+    bytes += piece.length
+    if (bytes > mostRequestBytes) throw new Error("the request is too large")
+    yield piece
+  }
+}
+
 async function respond(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
@@ -130,7 +141,7 @@ async function respond(
       headers: Object.entries(incoming.headers).flatMap(([name, value]) =>
         [value ?? []].flat().map((one): [string, string] => [name, one]),
       ),
-      ...(hasBody && { body: Readable.toWeb(incoming) as ReadableStream, duplex: "half" }),
+      ...(hasBody && { body: Readable.toWeb(Readable.from(limited(incoming))) as ReadableStream, duplex: "half" }),
       signal: gone.signal,
     } as RequestInit)
     const response = await handle(request)

@@ -37,7 +37,12 @@ export function localDocuments(source: DocumentSource): SearchProvider {
   return {
     name: "local-documents",
     search: async (query, signal) => {
-      index ??= load().then(indexPassages)
+      index ??= load()
+        .then(indexPassages)
+        .catch((error: unknown) => {
+          index = undefined // what is wrong with the files may be put right before the next search
+          throw error
+        })
       const ready = await index
       signal.throwIfAborted()
       return ready.search(query)
