@@ -8,8 +8,10 @@ export {
   type ApprovalKey,
   type AssistantTurn,
   agentTool,
+  type ContextPolicy,
   type Decision,
   defineTool,
+  dropToolResults,
   EngineError,
   folderStore,
   forkTrace,
@@ -31,6 +33,8 @@ export {
   SessionError,
   type Store,
   saveSession,
+  sqliteStore,
+  summarise,
   TemplateError,
   TokenizerError,
   type Tool,
@@ -43,6 +47,7 @@ export {
   type Turn,
   type Usage,
 } from "@chasqui/core"
+export { type RemoteChatOptions, remoteChat } from "@chasqui/engine-remote"
 export {
   type BraveSearchOptions,
   braveSearch,

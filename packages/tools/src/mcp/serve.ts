@@ -5,7 +5,7 @@
  * refused (DNS rebinding); an optional bearer token. Not covered: encryption and accounts; put a proxy in front for those.
  */
 import { timingSafeEqual } from "node:crypto"
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
@@ -55,7 +55,7 @@ export async function mcpServeStdio(tools: readonly Tool[], options: McpServeOpt
 export async function mcpServeHttp(tools: readonly Tool[], options: McpServeHttpOptions = {}): Promise<McpHttpServer> {
   checkNames(tools)
   const { host = "127.0.0.1", port = 0, path = "/mcp", allowedOrigins = [] } = options
-  const { webHandler } = await import("./effect-server.ts")
+  const [{ webHandler }, { createServer }] = await Promise.all([import("./effect-server.ts"), import("node:http")])
   const handler = webHandler(tools, identityOf(options), path, allowedOrigins)
   const server = createServer((incoming, outgoing) => {
     const refusal = refusalOf(incoming, options)

@@ -11,6 +11,9 @@ import { readSnapshot } from "./snapshot-file.ts"
 /** How often text that was printed goes to the host while code runs. */
 const outputIntervalMs = 40
 
+/** The kernel's limit comes first where there is one; this check holds where there is none. */
+let mostResidentBytes = Number.POSITIVE_INFINITY
+
 const boxes = new Map<number, PythonIsolate>()
 let setup: IsolateSetup | undefined
 
@@ -71,10 +74,11 @@ async function answer(request: Request, attachment: Uint8Array<ArrayBuffer>): Pr
 
 async function start(request: Extract<Request, { type: "start" }>, attachment: Uint8Array<ArrayBuffer>): Promise<void> {
   const { limits, snapshot } = request
+  mostResidentBytes = request.memoryMb * 1024 * 1024
   const pyodide = readPyodideFiles(request.pyodideFolder, limits.memoryMb * 1024 * 1024)
-  const contents = cutBytes(attachment, request.packages)
-  const files = request.packages.map(({ path }, i) => ({ path, contents: contents[i]! }))
-  const packages = { files, imports: request.packageImports }
+  const contents = cutBytes(attachment, request.wheels)
+  const wheels = request.wheels.map(({ name }, i) => ({ name, contents: contents[i]! }))
+  const packages = { wheels, imports: request.imports }
   const found = readSnapshot(snapshot.path, snapshot.key)
   const image = found ?? new Uint8Array(await makeSnapshot({ pyodide, limits }))
   setup = { pyodide, limits, packages, snapshot: shareBytes(image) }
@@ -92,6 +96,7 @@ async function run(
   const timer = setInterval(() => {
     stdout.forward("running")
     stderr.forward("running")
+    if (process.memoryUsage.rss() > mostResidentBytes) process.exit(70)
   }, outputIntervalMs)
   const outcome = await box.execute(code, timeoutMs)
   clearInterval(timer)
