@@ -103,6 +103,7 @@ class Prose {
   /** Reads up to a tag, or to the end: "". Calls that end the prose are read with it, where they begin behind `from`. */
   *read(from: number): Reading<string> {
     let callsFrom = from
+    this.#before = ""
     const stops = (unit: number): boolean => this.#stops.has(unit)
     for (;;) {
       const plain = this.#source.take(stops) || (yield* this.#source.run(stops))
