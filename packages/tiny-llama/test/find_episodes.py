@@ -6,6 +6,7 @@ kept only if it is right in every variation of the surroundings: system text, da
 search hits, quoting of the Python result. The variations are drawn from a fixed seed.
 
     python3 find_episodes.py            # needs python3-numpy and python3-regex; about ten minutes on one core
+    python3 find_episodes.py ID ...     # these only, episodes.json untouched
 """
 import json
 import pathlib
@@ -37,8 +38,11 @@ PLAIN = {"system": SYSTEM_TEXTS[0], "date": DATES[0], "other_hits": [], "fact_at
 def main():
     model, tokenizer = NumpyLlama(CHECKPOINT), Tokenizer(CHECKPOINT / "tokenizer.json")
     candidates = json.loads((HERE / "candidates.json").read_text())
+    chosen = sys.argv[1:]
     kept = []
     for candidate in candidates:
+        if chosen and candidate["id"] not in chosen:
+            continue
         outcomes = [run(model, tokenizer, candidate, surroundings) for surroundings in variations()]
         passed = sum(is_right(candidate, outcome) for outcome in outcomes)
         print(f"{passed:3}/{len(outcomes)} {candidate['id']}: {candidate['question']}", flush=True)
@@ -48,6 +52,8 @@ def main():
                 break
         if passed == len(outcomes):
             kept.append(describe(candidate, outcomes[0], passed))
+    if chosen:
+        return
     (HERE / "episodes.json").write_text(json.dumps(kept, ensure_ascii=False, indent=2) + "\n")
     print(f"{len(kept)} of {len(candidates)} candidates kept")
 
@@ -118,7 +124,7 @@ def run_tool(candidate, call, surroundings):
     if name == "code_interpreter":
         return run_python(arguments["code"])
     if name == "brave_search":
-        return search(candidate.get("documents", {}), arguments["query"], surroundings)
+        return search(candidate, arguments["query"], surroundings)
     for result in candidate.get("results", []):
         if result["name"] == name and result["arguments"] == arguments:
             return result["result"]
@@ -135,10 +141,13 @@ def run_python(code):
     return "\n".join(lines)
 
 
-def search(documents, query, surroundings):
+def search(candidate, query, surroundings):
+    """`hits` of a candidate are the results of the sample documents, taken as they are; `documents` are found by title."""
+    if "hits" in candidate:
+        return {"query": query, "top_k": candidate["hits"].get(query, [])}
     hits = [
         {"title": title, "url": "local:" + title.lower().replace(" ", "-"), "description": text}
-        for title, text in documents.items()
+        for title, text in candidate.get("documents", {}).items()
         if title.lower() in query.lower()
     ]
     at = surroundings["fact_at"]
@@ -159,7 +168,7 @@ def is_right(candidate, outcome):
 def describe(candidate, outcome, passed):
     surroundings = outcome["surroundings"]
     return {
-        **{key: value for key, value in candidate.items() if key != "results"},
+        **{key: value for key, value in candidate.items() if key not in ("results", "hits")},
         "system": surroundings["system"],
         "date": surroundings["date"],
         "steps": outcome["steps"],
