@@ -131,7 +131,7 @@ function textMaker(environment: Environment): (value: string) => RuntimeValue {
 /** What Python's `str` makes of a scalar; lists and objects stay as the library prints them. */
 function printed(value: RuntimeValue, text: (value: string) => RuntimeValue): RuntimeValue {
   const scalar = ["BooleanValue", "FloatValue", "IntegerValue", "NullValue"].includes(value.type)
-  return scalar ? text(pythonString(value.value as number | boolean | null)) : value
+  return scalar ? text(pythonString((value.value ?? null) as number | boolean | null)) : value
 }
 
 /** `select` and `reject`: by the named test, or by truth. */
@@ -150,6 +150,7 @@ function filtered(args: readonly RuntimeValue[], scope: Environment, holding: "k
 function plain(value: RuntimeValue): unknown {
   if (Array.isArray(value.value)) return value.value.map(plain)
   if (value.value instanceof Map) return Object.fromEntries([...value.value].map(([key, item]) => [key, plain(item)]))
+  if (value.type === "NullValue") return null
   if (value.type === "UndefinedValue") throw new Error("tojson of an undefined value")
   return value.value
 }

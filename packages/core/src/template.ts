@@ -116,6 +116,8 @@ function startWorker(memoryMb: number): Promise<Worker> {
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: memoryMb, maxYoungGenerationSizeMb: 16, stackSizeMb: 2 },
   })
+  // A worker that dies between two renders is found out by the next one.
+  worker.on("error", () => undefined)
   worker.unref()
   return answerOf(worker, START_TIMEOUT_MS).then(() => worker)
 }
@@ -171,8 +173,6 @@ function answerOf(worker: Worker, timeoutMs: number): Promise<TemplateAnswer> {
     const settle = (act: () => void): void => {
       clearTimeout(timer)
       worker.off("message", onMessage).off("error", onError).off("exit", onExit)
-      // A worker that dies between two renders is found out by the next one.
-      worker.on("error", () => undefined)
       act()
     }
     worker.on("message", onMessage).on("error", onError).on("exit", onExit)
