@@ -53,6 +53,14 @@ export type {
   TranscriptReplaced,
   Usage,
 } from "./event.ts"
+export {
+  type CompletingModel,
+  type Guard,
+  guardCategories,
+  type LlamaGuardOptions,
+  llamaGuard,
+  type Verdict,
+} from "./guard.ts"
 export { traceHeader } from "./kept-session.ts"
 export { type CompleteOptions, type Completion, type LlamaModel, llamaModel } from "./llama-model.ts"
 export type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
