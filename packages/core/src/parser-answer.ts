@@ -5,8 +5,8 @@
 import { readCalls } from "./parser-calls.ts"
 import type { ParserOutput } from "./parser-output.ts"
 import { specialTokens } from "./special-tokens.ts"
-import type { CallContext, CallSink } from "./syntax/call.ts"
-import { codeTool, readFencedCode, readPythonCode } from "./syntax/python-code.ts"
+import { type CallContext, type CallSink, codeTool } from "./syntax/call.ts"
+import { readFencedCode, readPythonCode } from "./syntax/python-code.ts"
 import { pythonTag, type Reading, readWord, type Source, skipSpace } from "./syntax/source.ts"
 import type { CallSyntax } from "./turn.ts"
 
@@ -103,10 +103,13 @@ class Prose {
   /** Reads up to a tag, or to the end: "". Calls that end the prose are read with it, where they begin behind `from`. */
   *read(from: number): Reading<string> {
     let callsFrom = from
+    this.#before = ""
     const stops = (unit: number): boolean => this.#stops.has(unit)
     for (;;) {
-      this.#pass(this.#source.take(stops))
-      const char = this.#source.char ?? (yield* this.#source.wait())
+      const plain = this.#source.take(stops) || (yield* this.#source.run(stops))
+      this.#pass(plain)
+      if (plain !== "" && this.#source.char === undefined) continue
+      const char = this.#source.char ?? ""
       if (isOver(char)) return char
       if (this.#source.position >= callsFrom && this.#mayBegin(char)) {
         const end = yield* readCalls(this.#source, this.#output, this.#context)

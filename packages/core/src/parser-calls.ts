@@ -5,10 +5,9 @@
  */
 import type { ParserOutput } from "./parser-output.ts"
 import { readBuiltinCall } from "./syntax/builtin-call.ts"
-import { type CallContext, type CallEnd, type CallSink, text, textAfterFirst } from "./syntax/call.ts"
+import { type CallContext, type CallEnd, type CallSink, codeTool, text, textAfterFirst } from "./syntax/call.ts"
 import { readFunctionTag } from "./syntax/function-tag.ts"
 import { readJsonCall, readJsonCallArray } from "./syntax/json-call.ts"
-import { codeTool } from "./syntax/python-code.ts"
 import { readPythonicCalls } from "./syntax/pythonic-call.ts"
 import { isSpace, pythonTag, type Reading, readName, readWord, type Source, skipSpace } from "./syntax/source.ts"
 import type { CallSyntax } from "./turn.ts"
@@ -40,6 +39,7 @@ export function* readCalls(source: Source, output: ParserOutput, context: CallCo
     const end = yield* readCall(source, draft, here, char)
     if (end.kind === "text") return draft.giveUp(source.atLimit ? "here" : end.resume)
     if (end.kind === "broken") yield* skipBroken(source, end.depth)
+    else if (end.kind === "read") draft.pass()
     const behind = source.position
     char = yield* skipSeparators(source)
     if (draft.isFenced && !source.atLimit) {
@@ -152,6 +152,11 @@ class Drafts implements CallSink {
     }
     this.#output.endCall()
     this.#settle()
+  }
+
+  /** What was read last is over; where its calls are announced, their closing brackets belong to them. */
+  pass(): void {
+    if (this.#anyCall && this.#whole.length === 0) this.#settle()
   }
 
   /** The calls go up to the end, or to a tag. */

@@ -67,11 +67,11 @@ function* readFunctionName(source: Source): Reading<string> {
 /** Reads over `</function>` where it stands. It may be missing, since the input's own brackets show where that ends. */
 function* readClosing(source: Source, sink: CallSink, name: string): Reading<CallEnd> {
   const behind = source.position
-  const next = yield* skipSpace(source)
-  if (next === "" && source.ending === "cut-off") {
-    return { kind: "unfinished", name, problem: "The call ends too soon: expected </function>." }
-  }
-  if (next !== "<" || !(yield* readWord(source, "</function>"))) source.rewind(behind)
+  const isClosed = (yield* skipSpace(source)) === "<" && (yield* readWord(source, "</function>"))
+  if (!isClosed && source.char === undefined) {
+    const problem = "The call ends too soon: expected </function>."
+    if (source.ending !== "complete") return { kind: "unfinished", name, problem }
+  } else if (!isClosed) source.rewind(behind)
   sink.end()
   return read
 }

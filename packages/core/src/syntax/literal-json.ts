@@ -4,7 +4,7 @@
  * string are taken for themselves and passed on escaped, since models write code that way.
  */
 import type { LiteralEnd } from "./call.ts"
-import { isSpace, type Reading, readWord, type Source } from "./source.ts"
+import { type Reading, readWord, type Source } from "./source.ts"
 
 /** Deeper nesting is refused, so that nothing that works on the value later can run out of stack. */
 export const maxDepth = 256
@@ -51,10 +51,11 @@ export function* readJson(source: Source, write: Write): Reading<LiteralEnd> {
 export function* readJsonString(source: Source, write: Write): Reading<LiteralEnd> {
   pass(source, write, '"')
   for (;;) {
-    const plain = source.take(endsPlainText)
+    const plain = source.take(endsPlainText) || (yield* source.run(endsPlainText))
     if (plain !== "") write(plain)
-    const char = source.char ?? (yield* source.wait())
-    if (char === "") return { kind: "unfinished", closers: null, expected: "the closing quote of a string" }
+    const char = source.char
+    if (plain !== "" && char === undefined) continue
+    if (char === undefined) return { kind: "unfinished", closers: null, expected: "the closing quote of a string" }
     if (char === '"') {
       pass(source, write, char)
       return { kind: "read" }
@@ -186,7 +187,7 @@ function describe(expectation: Expectation | string, closers: readonly string[])
 }
 
 function isJsonSpace(char: string): boolean {
-  return isSpace(char) && char !== "\v" && char !== "\f"
+  return char === " " || char === "\n" || char === "\t" || char === "\r"
 }
 
 function isDigit(char: string): boolean {

@@ -6,11 +6,9 @@
 import type { PromptPart } from "../prompt-part.ts"
 import { specialTokens } from "../special-tokens.ts"
 import type { JsonObject } from "../turn.ts"
-import type { CallSink } from "./call.ts"
+import { type CallSink, codeTool } from "./call.ts"
 import { inJson } from "./literal-python.ts"
 import { isSpace, pythonTag, type Reading, type Source, skipSpace } from "./source.ts"
-
-export const codeTool = "code_interpreter"
 
 /** The tag and the code. */
 export function renderPythonCode(call: { readonly input: JsonObject }): readonly PromptPart[] {
@@ -29,13 +27,14 @@ export function* readPythonCode(source: Source, sink: CallSink): Reading<boolean
   let quotes = ""
   let space = ""
   for (;;) {
-    const plain = source.take(endsPlainCode)
+    const plain = source.take(endsPlainCode) || (yield* source.run(endsPlainCode))
     if (plain !== "") {
       sink.write(inJson(space + plain))
       space = ""
     }
-    const char = source.char ?? (yield* source.wait())
-    if (char === "" || (char === pythonTag && quotes === "")) break
+    const char = source.char
+    if (plain !== "" && char === undefined) continue
+    if (char === undefined || (char === pythonTag && quotes === "")) break
     source.advance()
     if (isSpace(char)) {
       space += char
