@@ -26,14 +26,17 @@ export function attackRange(): Range {
   const attack = async (attack: Attack) => {
     await sandbox.run("if 'neighbour' not in globals(): neighbour = 'unharmed'", { session: "neighbour" })
     const name = `attacker-${session}`
-    const outcome = await sandbox.run(attack.code, { session: name, timeoutMs: attack.timeoutMs ?? 400 })
+    const outcome = await sandbox.run(attack.code, { session: name, timeoutMs: attack.timeoutMs ?? 15_000 })
     if (attack.spoils || outcome.status === "died") {
       // Whatever was spoiled, the next call of the session ends too.
       await sandbox.run("1", { session: name, timeoutMs: 400 })
       sandbox.endSession(`attacker-${session++}`)
     }
     const neighbour = await sandbox.run("neighbour", { session: "neighbour" })
-    expect([outcome.error?.message, neighbour.result ?? neighbour.error?.message]).toEqual([outcome.error?.message, "'unharmed'"])
+    expect([outcome.error?.message, neighbour.result ?? neighbour.error?.message]).toEqual([
+      outcome.error?.message,
+      "'unharmed'",
+    ])
     check(attack, outcome)
     return outcome
   }
