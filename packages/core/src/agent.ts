@@ -4,15 +4,21 @@
  */
 import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, verifyPendingRun } from "./approval.ts"
+import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
-import type { ToolResult } from "./event.ts"
+import type { Usage } from "./event.ts"
+import type { HandoffTarget } from "./handoff.ts"
 import type { Model } from "./model.ts"
+import { type InferOutput, type OutputSchema, outputFormat } from "./output.ts"
 import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
 import { defaultLimits, type ResumePoint, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
 import { RunStream } from "./run-stream.ts"
 import type { Emit } from "./step.ts"
-import type { Tool } from "./tool.ts"
+import type { Store, StoreLog } from "./store.ts"
+import { defineTool, type Tool } from "./tool.ts"
+import { closeOpenCalls } from "./tool-turn.ts"
+import { forkTrace, readTrace, type TraceHeader, traceLine } from "./trace.ts"
 import { Transcript } from "./transcript.ts"
 
 export interface AgentOptions extends Partial<RunLimits> {
@@ -31,19 +37,50 @@ export interface AgentOptions extends Partial<RunLimits> {
   readonly session?: Transcript
   /** A secret of at least 16 bytes that signs what waits for approval; needed where a tool has `needsApproval`. */
   readonly approvalKey?: ApprovalKey
+  /** The price of a usage, in the unit of `maxCost`. */
+  readonly cost?: (usage: Usage) => number
+  /** Shortens the conversation before it fills the context, such as `dropToolResults()` or `summarise()`. */
+  readonly contextPolicy?: ContextPolicy
+  /** Agents that the model may hand the conversation to; each is offered as a tool `transfer_to_<name>`. */
+  readonly handoffs?: Readonly<Record<string, HandoffOptions>>
+  /**
+   * Keeps the session under its id: its trace is written as it happens, and an agent made later with the same id goes on with it.
+   * The session is locked until the agent closes.
+   */
+  readonly store?: Store
+  /** Milliseconds for the trace; without it the trace has no times. */
+  readonly now?: () => number
+}
+
+export interface HandoffOptions {
+  /** When to hand over to it, for the model to read. */
+  readonly description: string
+  readonly system?: string
+  readonly tools?: readonly Tool[]
+  /** Default: the same model. */
+  readonly model?: Model
 }
 
 export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
+export interface OutputOptions<Schema extends OutputSchema> extends RunOptions {
+  /** The final answer is a JSON object that fits this schema; where it does not, the model is told and answers again. */
+  readonly output: Schema
+}
+
+/** A result whose `output` is there when the run ended with `end-of-turn`. */
+export type OutputResult<Schema> = Omit<RunResult, "output"> & { readonly output?: InferOutput<Schema> }
+
 export interface Agent extends AsyncDisposable {
   readonly model: Model
   readonly session: Transcript
   /** Adds a user turn and runs until the turn ends or a limit is reached. */
+  run<const Schema extends OutputSchema>(input: string, options: OutputOptions<Schema>): Promise<OutputResult<Schema>>
   run(input: string, options?: RunOptions): Promise<RunResult>
   /** The same, with every event as it happens. The run starts at once. */
-  stream(input: string, options?: RunOptions): RunStream
+  stream(input: string, options?: RunOptions | OutputOptions<OutputSchema>): RunStream
   /**
    * Goes on with a run that ended with `needs-approval`: a decision for each waiting call, by its id. A call without one waits
    * on. Throws SessionError `bad-approval` for a pending run that is not this session's latest, or was changed.
@@ -54,91 +91,185 @@ export interface Agent extends AsyncDisposable {
 }
 
 /** Makes an agent. Throws ToolDefinitionError for two tools of one name, and what loading the model throws. */
-export async function agent(options: AgentOptions): Promise<Agent> {
-  const tools = toolMap(options.tools ?? [])
+export async function agent(given: AgentOptions): Promise<Agent> {
+  const options = {
+    ...given,
+    tools: [...(given.tools ?? []), ...Object.entries(given.handoffs ?? {}).map(transferTool)],
+  }
+  const tools = toolMap(options.tools)
+  if (options.tools.some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
   const model = typeof options.model === "function" ? await options.model() : options.model
-  const session = options.session ?? newSession(options, [...tools.values()])
-  const limits: RunLimits = { ...defaultLimits, ...pickLimits(options) }
-  let busy: Promise<unknown> | undefined
-  let closed = false
-  let open: PendingRun | undefined
+  const kept = options.store && (await keptSession(options, options.store, model))
+  const session = kept?.session ?? options.session ?? newSession(options)
+  return new SessionAgent(options, model, tools, session, kept?.record)
+}
 
-  if ([...tools.values()].some(({ needsApproval }) => needsApproval !== undefined))
-    checkApprovalKey(options.approvalKey)
+/** Where a session's trace goes, and what has to be released at the end. */
+interface SessionRecord {
+  readonly log: StoreLog
+  readonly lock: AsyncDisposable
+}
 
-  const start = (input: string | ResumePoint, emit: Emit, signal: AbortSignal): Promise<RunResult> => {
-    if (closed) return Promise.reject(unusable("closed", "The agent is closed.", "Make a new agent."))
-    if (busy) {
-      return Promise.reject(
-        unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent."),
-      )
+async function keptSession(
+  options: AgentOptions,
+  store: Store,
+  model: Model,
+): Promise<{ session: Transcript; record: SessionRecord }> {
+  const name = options.session?.id ?? options.sessionId ?? "session-0"
+  const lock = await store.lock(name)
+  try {
+    const log = await store.log(name)
+    const text = await store.readLog(name)
+    if (text?.includes("\n")) {
+      return { session: forkTrace(readTrace(text), model.info.fingerprint), record: { log, lock } }
     }
-    if (typeof input === "string") {
-      closeOpenCalls(session, open?.results ?? [])
-      session.append({ role: "user", content: input })
-    }
-    const context: RunContext = {
-      model,
-      transcript: session,
-      tools,
-      limits,
-      signal,
-      emit,
-      toolConcurrency: options.toolConcurrency ?? 4,
-      ...(options.sampling && { sampling: options.sampling }),
-      ...(options.approvalKey && { approvalKey: options.approvalKey }),
-    }
-    const running = Effect.runPromise(run(context, typeof input === "string" ? undefined : input))
-    const result = running.finally(() => {
-      busy = undefined
-    })
-    busy = result.then(
-      ({ pending }) => {
-        open = pending
-      },
-      () => undefined,
-    )
-    return result
-  }
-  const close = async (): Promise<void> => {
-    if (closed) return
-    closed = true
-    await busy?.catch(() => undefined)
-    await Promise.all([...tools.values()].map((tool) => tool.close?.()))
-    if (typeof options.model === "function") await model.close()
-  }
-  const stream = (input: string | ResumePoint, { signal }: RunOptions = {}): RunStream => {
-    const controller = new AbortController()
-    const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal
-    return new RunStream(
-      (emit) => start(input, emit, either),
-      () => controller.abort(),
-    )
-  }
-  return {
-    model,
-    session,
-    run: (input, { signal } = {}) => start(input, () => undefined, signal ?? new AbortController().signal),
-    stream,
-    resume: (pending, decisions, runOptions) => {
-      const place = { sessionId: session.id, turn: session.turns.length - 1 }
-      verifyPendingRun(pending, place, checkApprovalKey(options.approvalKey))
-      return stream({ pending, decisions: new Map(Object.entries(decisions)) }, runOptions)
-    },
-    close,
-    [Symbol.asyncDispose]: close,
+    const session = options.session ?? newSession(options)
+    log.append(traceLine(traceHeader(session, model, options.sampling)))
+    return { session, record: { log, lock } }
+  } catch (error) {
+    await lock[Symbol.asyncDispose]()
+    throw error
   }
 }
 
-/** Calls that still wait for approval when the user says something else get a result too: the one they had, or not run. */
-function closeOpenCalls(session: Transcript, results: readonly ToolResult[]): void {
-  const last = session.turns.at(-1)
-  if (last?.role !== "assistant") return
-  for (const { id, name } of last.toolCalls) {
-    const result = results.find(({ callId }) => callId === id)
-    const content = result?.output ?? { error: "The call was not approved. Nothing was run." }
-    const isError = result?.isError ?? true
-    session.append({ role: "ipython", content, callId: id, toolName: name, ...(isError && { isError }) })
+/** The first line of a session's trace. */
+export function traceHeader(session: Transcript, model: Model, sampling?: Sampling): TraceHeader {
+  const { logitBias: _, seed, ...plain } = sampling ?? {}
+  return {
+    type: "trace",
+    version: 1,
+    sessionId: session.id,
+    model: model.info.name,
+    fingerprint: model.info.fingerprint,
+    options: session.options,
+    turns: session.turns,
+    calls: session.calls,
+    ...(sampling && { sampling: { ...plain, ...(seed !== undefined && { seed: seed.toString() }) } }),
+  }
+}
+
+type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
+
+class SessionAgent implements Agent {
+  model: Model
+  session: Transcript
+  readonly #options: AgentOptions
+  #tools: ReadonlyMap<string, Tool>
+  #busy: Promise<unknown> | undefined
+  /** The last run's waiting calls, with the results of the calls beside them. */
+  #pending: PendingRun | undefined
+  readonly #record: SessionRecord | undefined
+  /** The model that was loaded for this agent, and is closed with it. */
+  readonly #ownModel: Model | undefined
+  #closed = false
+
+  constructor(
+    options: AgentOptions,
+    model: Model,
+    tools: ReadonlyMap<string, Tool>,
+    session: Transcript,
+    record: SessionRecord | undefined,
+  ) {
+    this.#options = options
+    this.#tools = tools
+    this.#record = record
+    this.#ownModel = typeof options.model === "function" ? model : undefined
+    this.model = model
+    this.session = session
+  }
+
+  run<const Schema extends OutputSchema>(input: string, options: OutputOptions<Schema>): Promise<OutputResult<Schema>>
+  run(input: string, options?: RunOptions): Promise<RunResult>
+  run(input: string, options: Partial<OutputOptions<OutputSchema>> = {}): Promise<RunResult> {
+    const { signal = new AbortController().signal, ...rest } = options
+    return this.#start({ input, ...rest }, () => undefined, signal)
+  }
+
+  stream(input: string, { signal, ...rest }: Partial<OutputOptions<OutputSchema>> = {}): RunStream {
+    return this.#stream({ input, ...rest }, signal)
+  }
+
+  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, { signal }: RunOptions = {}): RunStream {
+    const place = { sessionId: this.session.id, turn: this.session.turns.length - 1 }
+    verifyPendingRun(pending, place, checkApprovalKey(this.#options.approvalKey))
+    return this.#stream({ resume: { pending, decisions: new Map(Object.entries(decisions)) } }, signal)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#busy?.catch(() => undefined)
+    await Promise.all(allTools(this.#options).map((tool) => tool.close?.()))
+    await this.#record?.log[Symbol.asyncDispose]()
+    await this.#record?.lock[Symbol.asyncDispose]()
+    await this.#ownModel?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #stream(start: Start, signal: AbortSignal | undefined): RunStream {
+    const controller = new AbortController()
+    const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal
+    return new RunStream(
+      (emit) => this.#start(start, emit, either),
+      () => controller.abort(),
+    )
+  }
+
+  async #start(start: Start, emit: Emit, signal: AbortSignal): Promise<RunResult> {
+    if (this.#closed) throw unusable("closed", "The agent is closed.", "Make a new agent.")
+    if (this.#busy) throw unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent.")
+    const context = this.#context(start, this.#recording(emit), signal)
+    const running = Effect.runPromise(run(context, "resume" in start ? start.resume : undefined))
+    this.#busy = running
+    try {
+      const { result, transcript, model, tools } = await running
+      this.#pending = result.pending
+      this.session = transcript
+      this.model = model
+      this.#tools = tools
+      return result
+    } finally {
+      this.#busy = undefined
+    }
+  }
+
+  /** Also writes the events to the session's log. */
+  #recording(emit: Emit): Emit {
+    const log = this.#record?.log
+    if (log === undefined) return emit
+    const { now } = this.#options
+    return (events) => {
+      const time = now && { atMs: now() }
+      log.append(events.map((event) => traceLine({ ...event, ...time })).join(""))
+      emit(events)
+    }
+  }
+
+  #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
+    const { sampling, approvalKey, cost, contextPolicy, handoffs, toolConcurrency = 4 } = this.#options
+    const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
+    if ("input" in start) {
+      closeOpenCalls(this.session, this.#pending?.results ?? [])
+      this.session.append({ role: "user", content: start.input + (format?.instruction ?? "") })
+    }
+    return {
+      model: this.model,
+      transcript: this.session,
+      tools: this.#tools,
+      limits: { ...defaultLimits, ...pickLimits(this.#options) },
+      signal,
+      emit,
+      toolConcurrency,
+      ...(sampling && { sampling }),
+      ...(approvalKey && { approvalKey }),
+      ...(cost && { cost }),
+      ...(contextPolicy && { contextPolicy }),
+      ...(handoffs && { handoffs: handoffTargets(this.#options, handoffs) }),
+      ...(format && { output: format.check }),
+    }
   }
 }
 
@@ -157,17 +288,47 @@ function toolMap(tools: readonly Tool[]): ReadonlyMap<string, Tool> {
   return map
 }
 
-function newSession(options: AgentOptions, tools: readonly Tool[]): Transcript {
+function newSession({ tools = [], prompt, system, sessionId = "session-0" }: AgentOptions): Transcript {
+  const turns = system === undefined ? [] : [{ role: "system", content: system } as const]
+  return new Transcript(sessionId, promptOptions(tools, prompt), turns)
+}
+
+function promptOptions(tools: readonly Tool[], prompt: AgentOptions["prompt"]): PromptOptions {
   const builtin = tools.filter((tool) => tool.builtin).map((tool) => tool.name)
   const custom = tools.filter((tool) => !tool.builtin)
-  const prompt: PromptOptions = {
+  return {
     ...defaultPromptOptions,
-    ...options.prompt,
+    ...prompt,
     tools: custom.map(({ name, description, parameters }) => ({ name, description, parameters })),
     builtinTools: builtin.length > 0 ? builtin : null,
   }
-  const system = options.system === undefined ? [] : [{ role: "system", content: options.system } as const]
-  return new Transcript(options.sessionId ?? "session-0", prompt, system)
+}
+
+/** Every tool once, those of the handoffs too. */
+function allTools({ tools = [], handoffs = {} }: AgentOptions): readonly Tool[] {
+  return [...new Set([...tools, ...Object.values(handoffs).flatMap((target) => target.tools ?? [])])]
+}
+
+/** A handoff as the model sees it: a tool without arguments. */
+function transferTool([name, { description }]: [string, HandoffOptions]): Tool {
+  return defineTool(`transfer_to_${name}`, {
+    description,
+    input: { type: "object", properties: {} },
+    sequential: true,
+    execute: () => `You are ${name} now. Go on with the conversation.`,
+  })
+}
+
+function handoffTargets(
+  options: AgentOptions,
+  handoffs: Readonly<Record<string, HandoffOptions>>,
+): ReadonlyMap<string, HandoffTarget> {
+  return new Map(
+    Object.entries(handoffs).map(([name, { system, tools = [], model }]) => {
+      const target = { name, tools: toolMap(tools), options: promptOptions(tools, options.prompt), system }
+      return [`transfer_to_${name}`, model === undefined ? target : { ...target, model }]
+    }),
+  )
 }
 
 function pickLimits(options: AgentOptions): Partial<RunLimits> {

@@ -33,7 +33,7 @@ export class PromptError extends TaggedError("PromptError")<
 
 /** A tokenizer file that cannot be read, or a special token that it lacks. */
 export class TokenizerError extends TaggedError("TokenizerError")<
-  Fields<"not-found" | "malformed" | "unsupported" | "no-special-token" | "bad-token-id">
+  Fields<"not-found" | "malformed" | "unsupported" | "no-special-token" | "bad-token-id" | "too-large">
 > {
   override get message(): string {
     return `${this.detail} ${this.fix}`

@@ -2,7 +2,7 @@
  * What a run tells its listener, in order. Noun-verb names; lifecycle verbs are start, delta and end.
  * An event is never taken back, and the concatenated deltas equal the final turn for any batching of the tokens.
  */
-import type { AssistantTurn, CallSyntax, JsonValue, ToolCall } from "./turn.ts"
+import type { AssistantTurn, CallSyntax, JsonObject, JsonValue, ToolCall, Turn } from "./turn.ts"
 
 /** Token counts of one generation, exact also after an abort. */
 export interface Usage {
@@ -136,6 +136,11 @@ export interface ToolResult {
   /** Tokens that the tool itself spent on a model; they count in the run's sum. */
   readonly usage?: Usage
 }
+/** The final answer failed its check; the model is asked again. */
+export interface OutputInvalid {
+  readonly type: "output-invalid"
+  readonly problem: string
+}
 export interface StepEnd {
   readonly type: "step-end"
   readonly step: number
@@ -153,6 +158,22 @@ export interface RunEnd {
   readonly usage: Usage
 }
 
+/**
+ * The conversation goes on with other turns or another head: a policy shortened it, or it was handed to another agent. The next
+ * prompt is computed anew.
+ */
+export interface TranscriptReplaced {
+  readonly type: "transcript-replaced"
+  readonly reason: "context-policy" | "handoff"
+  /** The policy, or the agent that takes over. */
+  readonly by: string
+  /** Tokens that stood in the cache and have to be computed again, at most. */
+  readonly lostTokens: number
+  /** The new head as PromptOptions, and the new turns. */
+  readonly options: JsonObject
+  readonly turns: readonly Turn[]
+}
+
 /** An event of a sub-agent that a tool call runs. */
 export interface NestedEvent {
   readonly type: "nested-event"
@@ -161,4 +182,13 @@ export interface NestedEvent {
   readonly event: AgentEvent
 }
 
-export type AgentEvent = RunStart | StepStart | ParserEvent | ToolResult | StepEnd | RunEnd | NestedEvent
+export type AgentEvent =
+  | RunStart
+  | StepStart
+  | ParserEvent
+  | ToolResult
+  | StepEnd
+  | OutputInvalid
+  | TranscriptReplaced
+  | RunEnd
+  | NestedEvent

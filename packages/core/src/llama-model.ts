@@ -7,7 +7,7 @@ import { createDetokenizer } from "./detokenizer.ts"
 import { type Engine, type GenerateOptions, type Generation, type GenerationEnd, TokenLog } from "./engine.ts"
 import type { ParserEvent } from "./event.ts"
 import type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
-import { createParser, type Parser } from "./parser.ts"
+import { type Parser, parser } from "./parser.ts"
 import { continuePrompt, type PromptPosition, promptStart } from "./prompt.ts"
 import type { PromptOptions } from "./prompt-options.ts"
 import type { PromptPart } from "./prompt-part.ts"
@@ -193,14 +193,11 @@ class TurnReader {
   end(reason: GenerationEnd["reason"]) {
     const events: ParserEvent[] = []
     this.#text(this.#detokenizer.end(), events)
-    const parsed = this.#parser.end({ reason })
-    this.#take(parsed.events, events)
-    const last = this.#tokenizer.specialName(this.#tokens.at(-1) ?? -1)
-    const stop = last === undefined ? undefined : stopTokens.get(last)
-    const end = stop ?? (reason === "aborted" ? "aborted" : "length")
-    const { content, toolCalls, invalidCalls, complete } = parsed
-    const turn: AssistantTurn = { role: "assistant", content, toolCalls, end, tokens: this.#tokens }
-    return { events, turn, invalidCalls, complete }
+    const { events: last, turn } = this.#parser.end(reason)
+    this.#take(last, events)
+    const { content, toolCalls, end, invalidCalls, complete } = turn
+    const whole: AssistantTurn = { role: "assistant", content, toolCalls, end, tokens: this.#tokens }
+    return { events, turn: whole, invalidCalls, complete }
   }
 
   #text(text: string, events: ParserEvent[]): void {
@@ -213,7 +210,7 @@ class TurnReader {
 }
 
 function parserFor({ tools, builtinTools }: PromptOptions, firstCall: number): Parser {
-  return createParser({ tools: tools.map(({ name }) => name), builtinTools: builtinTools ?? [], firstCall })
+  return parser({ tools: tools.map(({ name }) => name), builtinTools: builtinTools ?? [], firstCall })
 }
 
 function saysTheSame(
@@ -228,6 +225,7 @@ function saysTheSame(
     const special = tokenizer.specialName(token)
     return special === undefined || sampledSpecialTokens.includes(special)
   })
+  // Behind a stop token nothing was written.
   const early = tokens.slice(0, -1).some((token) => stopTokens.has(tokenizer.specialName(token) ?? ""))
   if (!permitted || early) return false
   const reader = new TurnReader(tokenizer, parserFor(options, 0))

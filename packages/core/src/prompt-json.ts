@@ -36,7 +36,7 @@ export function pythonJson(value: unknown, options: PythonJsonOptions = {}): str
     if (typeof item === "number") return pythonNumber(item)
     if (typeof item === "boolean") return String(item)
     if (item === null) return "null"
-    if (typeof item !== "object") throw notJson(item)
+    if (typeof item !== "object" || !isPlain(item)) throw notJson(item)
     if (open.has(item)) {
       throw new PromptError({
         reason: "circular-value",
@@ -75,7 +75,9 @@ export function pythonJson(value: unknown, options: PythonJsonOptions = {}): str
 export function pythonString(value: string | number | boolean | null): string {
   if (typeof value === "string") return value
   if (typeof value === "number") return pythonNumber(value)
-  return value === null ? "None" : value ? "True" : "False"
+  if (typeof value === "boolean") return value ? "True" : "False"
+  if (value === null) return "None"
+  throw notJson(value)
 }
 
 /**
@@ -107,10 +109,16 @@ function quoteAscii(text: string): string {
   )
 }
 
+/** A Date, a Map or a Set has no members of its own to write: it would silently become `{}`. */
+function isPlain(value: object): boolean {
+  return Array.isArray(value) || Object.prototype.toString.call(value) === "[object Object]"
+}
+
 function notJson(value: unknown): PromptError {
+  const kind = typeof value === "object" ? Object.prototype.toString.call(value).slice(8, -1) : typeof value
   return new PromptError({
     reason: "bad-turn",
-    detail: `A value of the prompt is ${typeof value === "number" ? String(value) : `a ${typeof value}`}, which JSON cannot carry.`,
+    detail: `A value of the prompt is ${typeof value === "number" ? value : `a ${kind}`}, which JSON cannot carry.`,
     fix: "Pass null, booleans, finite numbers, strings, arrays and plain objects.",
   })
 }

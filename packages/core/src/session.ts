@@ -60,7 +60,8 @@ export function loadSession(document: unknown, fingerprint: string): Transcript 
   return transcript
 }
 
-function readTurn(value: unknown, index: number, trusted: boolean): Turn {
+/** Checks a turn from outside; its token ids go where they are not trusted. */
+export function readTurn(value: unknown, index: number, trusted: boolean): Turn {
   const at = `turn ${index}`
   if (!isRecord(value) || !roles.includes(value.role as never)) throw malformed(`${at} has no known role`)
   if (value.role === "ipython") {

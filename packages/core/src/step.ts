@@ -11,6 +11,7 @@ import type { AgentEvent, ToolCallInvalid, ToolResult } from "./event.ts"
 import type { Model, ModelEnd, ModelOptions } from "./model.ts"
 import type { Tool } from "./tool.ts"
 import { answerCall, answerInvalidCall, type CallContext, failedCall } from "./tool-call.ts"
+import { resultTurn } from "./tool-turn.ts"
 import type { Transcript } from "./transcript.ts"
 import type { AssistantTurn, ToolCall } from "./turn.ts"
 
@@ -160,15 +161,7 @@ function cutOff(round: CallRound, { emit, transcript }: StepContext): Answers {
 }
 
 function appendResults(results: readonly ToolResult[], transcript: Transcript): void {
-  for (const { callId, name, output, isError } of results) {
-    transcript.append({
-      role: "ipython",
-      content: output,
-      callId,
-      toolName: name,
-      ...(isError && { isError }),
-    })
-  }
+  for (const result of results) transcript.append(resultTurn(result))
 }
 
 interface CallSlot {

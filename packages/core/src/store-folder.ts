@@ -5,7 +5,7 @@
  *
  * Covered: crashes at any point, several processes on one machine. Not covered: several machines on one network folder.
  */
-import { closeSync, fsyncSync, openSync, writeSync } from "node:fs"
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs"
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { SessionError } from "./error.ts"
@@ -55,7 +55,8 @@ export async function folderStore(folder: string): Promise<Store> {
 
 /** Appends synchronously: when `append` returns, the kernel has the lines and a kill of this process cannot lose them. */
 function fileLog(file: string): StoreLog {
-  const descriptor = openSync(file, "a")
+  const descriptor = openSync(file, "a+")
+  cutUnfinishedLine(descriptor)
   return {
     append: (lines) => void writeSync(descriptor, lines),
     async [Symbol.asyncDispose]() {
@@ -63,6 +64,23 @@ function fileLog(file: string): StoreLog {
       closeSync(descriptor)
     },
   }
+}
+
+function cutUnfinishedLine(descriptor: number): void {
+  const { size } = fstatSync(descriptor)
+  const block = Buffer.alloc(64 * 1024)
+  let end = size
+  while (end > 0) {
+    const start = Math.max(0, end - block.length)
+    const length = readSync(descriptor, block, 0, end - start, start)
+    const lineFeed = block.subarray(0, length).lastIndexOf(0x0a)
+    if (lineFeed !== -1) {
+      if (start + lineFeed + 1 < size) ftruncateSync(descriptor, start + lineFeed + 1)
+      return
+    }
+    end = start
+  }
+  if (size > 0) ftruncateSync(descriptor, 0)
 }
 
 async function lockFile(file: string, name: string): Promise<AsyncDisposable> {

@@ -12,7 +12,7 @@ export interface Store {
   remove(name: string): Promise<void>
   /** The names of all documents, sorted. */
   list(): Promise<readonly string[]>
-  /** Opens a log to add lines to it; what was added survives the process up to its last full line. */
+  /** Opens a log to add lines to it, and cuts off a last line that a crash left unfinished. Appended lines survive the process. */
   log(name: string): Promise<StoreLog>
   /** The text of a log; undefined where there is none. */
   readLog(name: string): Promise<string | undefined>

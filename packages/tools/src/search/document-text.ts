@@ -2,8 +2,6 @@
  * Reads one file as titled text: plain text, Markdown, HTML or JSON. What comes out has no markup; what it means for a search
  * is not known here. Malformed HTML and Markdown are read as far as they go; malformed JSON is an error with the file's name.
  */
-import { Parser } from "htmlparser2"
-
 export interface Document {
   readonly title: string
   /** Where it came from, shown as the result's `url`. */
@@ -15,10 +13,10 @@ export interface Document {
 export const documentExtensions = [".txt", ".md", ".markdown", ".html", ".htm", ".json"] as const
 
 /** The documents in one file; a JSON file may hold several. `name` is the path within the collection, with `/`. */
-export function readDocuments(name: string, content: string): Document[] {
+export async function readDocuments(name: string, content: string): Promise<Document[]> {
   const extension = name.slice(name.lastIndexOf(".")).toLowerCase()
   const fallback = titleOfName(name)
-  if (extension === ".html" || extension === ".htm") return [{ url: name, ...readHtml(content, fallback) }]
+  if (extension === ".html" || extension === ".htm") return [{ url: name, ...(await readHtml(content, fallback)) }]
   if (extension === ".md" || extension === ".markdown") return [{ url: name, ...readMarkdown(content, fallback) }]
   if (extension === ".json") return readJson(name, content, fallback)
   return [{ title: fallback, url: name, text: content }]
@@ -54,7 +52,8 @@ const blocks = new Set(
 )
 const unseen = new Set(["script", "style", "template", "noscript", "svg"])
 
-function readHtml(content: string, fallback: string): Pick<Document, "title" | "text"> {
+async function readHtml(content: string, fallback: string): Promise<Pick<Document, "title" | "text">> {
+  const { Parser } = await import("htmlparser2")
   let title = ""
   let text = ""
   let hidden = 0

@@ -79,7 +79,7 @@ async function readFolder(folder: string): Promise<Document[]> {
     if (content.length > limits.fileBytes) throw tooLarge(`${name}, which is larger than ${limits.fileBytes} bytes`)
     if (totalBytes > limits.totalBytes) throw tooLarge(`more than ${limits.totalBytes} bytes`)
     try {
-      documents.push(...readDocuments(name, content.toString("utf8")))
+      documents.push(...(await readDocuments(name, content.toString("utf8"))))
     } catch (cause) {
       throw new ToolFailed(`The document collection cannot be read: ${name} is malformed.`, { cause })
     }
@@ -120,6 +120,12 @@ async function indexPassages(documents: readonly Document[]): Promise<PassageInd
   return { search: (query) => bestOfEachDocument(index.search(query), query, weightOf, passages, documents) }
 }
 
+/** A query that names a document's whole title is about that document, whatever else it asks. */
+function namesTitle(title: string, asked: readonly string[]): boolean {
+  const terms = termsOf(title)
+  return terms.length > 0 && terms.every((term) => asked.includes(term))
+}
+
 function bestOfEachDocument(
   hits: ReturnType<MiniSearch<Passage>["search"]>,
   query: string,
@@ -134,7 +140,8 @@ function bestOfEachDocument(
   for (const { id, queryTerms } of hits) {
     const passage = passages[id as number]!
     const matched = [...new Set(queryTerms)].reduce((sum, term) => sum + weightOf(term), 0)
-    if (matched < total * leastCoverage || seen.has(passage.document)) continue
+    const covered = matched >= total * leastCoverage || namesTitle(passage.title, asked)
+    if (!covered || seen.has(passage.document)) continue
     seen.add(passage.document)
     const { title, url } = documents[passage.document]!
     results.push({ title, url, description: passage.text })

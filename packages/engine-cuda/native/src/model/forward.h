@@ -25,6 +25,8 @@ class Forward {
  public:
   virtual ~Forward() = default;
   virtual int32_t vocab() const = 0;
+  // What runs it, for people to read: "cpu (AVX2, 2 threads)".
+  virtual const char* device() const { return "cpu"; }
   virtual int32_t context() const = 0;
   // Pages of the KV cache that exist; ids are 0 .. n_pages() - 1.
   virtual int32_t n_pages() const = 0;

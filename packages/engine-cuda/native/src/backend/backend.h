@@ -1,0 +1,131 @@
+// What a device must be able to do to run a Llama: about eighteen fused operations on opaque objects. The model
+// (model/llama.cc) is a plain list of these calls; nothing above this file knows which device runs them.
+//
+// Rules of the contract, so that a GPU can keep it:
+// - Weights enter once, through `linear`, `norm` and `embedding`; a backend may repack, convert or upload them. Views that
+//   it was given stay valid for as long as the model lives (the files are mapped), and it may go on reading them.
+// - Everything else lives in objects that the backend made. No host pointer into them exists; `read_logits` is the only
+//   way out.
+// - `begin` hands over all that differs from step to step (tokens, positions, page tables). The operations after it take
+//   no lengths, so a backend may record them once per batch size and replay them.
+// - Operations run in the order of the calls and may return before they are done; `read_logits` waits. A device that
+//   fails says so in the Status of the next `begin` or `read_logits`.
+// - The result of a row does not depend on the number of threads or blocks that worked on it. Whether it depends on the
+//   other rows of the step is said by `batch_independent()`.
+// - A backend is used from one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../model/forward.h"
+#include "../model/weights.h"
+#include "../status.h"
+
+namespace chasqui {
+
+// The objects a backend makes. Each backend derives its own and takes back only those.
+class Embedding { public: virtual ~Embedding() = default; };
+class Norm { public: virtual ~Norm() = default; };
+class Linear { public: virtual ~Linear() = default; };
+class Rope { public: virtual ~Rope() = default; };
+class KvCache { public: virtual ~KvCache() = default; };
+class Workspace { public: virtual ~Workspace() = default; };
+
+enum class KvType : uint8_t { kBF16, kF32 };
+
+struct KvShape {
+  int32_t n_layers = 0;
+  int32_t n_kv_heads = 0;
+  int32_t head_dim = 0;
+  int32_t n_pages = 0;  // of kPageTokens positions, each for all layers
+  KvType type = KvType::kBF16;
+};
+
+// Sizes of the activations of one step.
+struct WorkShape {
+  int32_t max_rows = 0;    // tokens in a step
+  int32_t max_logits = 0;  // rows of logits in one call of `head`
+  int32_t dim = 0;
+  int32_t ffn = 0;
+  int32_t n_heads = 0;
+  int32_t n_kv_heads = 0;
+  int32_t head_dim = 0;
+  int32_t vocab = 0;
+};
+
+// How the parts of a linear layer are put together.
+enum class LinearLayout : uint8_t {
+  kStacked,  // rows of the parts one after the other: q, k, v
+  kPaired,   // two parts of the same shape whose rows are used together: gate, up
+};
+
+// What weights become on the way in.
+enum class WeightFormat : uint8_t { kAsStored, kInt8, kInt4 };
+
+struct DeviceMemory {
+  int64_t total_bytes = 0;
+  int64_t available_bytes = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // "cpu (AVX2, 2 threads)"
+  virtual const char* device() const = 0;
+  virtual DeviceMemory memory() const = 0;
+  virtual bool batch_independent() const = 0;
+
+  // Bytes that the objects below will take, for plans and for typed refusals before anything is claimed.
+  virtual int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const = 0;
+  virtual int64_t kv_page_bytes(const KvShape& shape) const = 0;  // one page, all layers, keys and values
+  virtual int64_t workspace_bytes(const WorkShape& shape) const = 0;
+
+  // Made once, at load. Each may fail with out-of-memory.
+  virtual Status embedding(const MatrixView& table, std::unique_ptr<Embedding>* made) = 0;
+  virtual Status norm(const MatrixView& weight, double eps, std::unique_ptr<Norm>* made) = 0;
+  virtual Status linear(const std::vector<MatrixView>& parts, LinearLayout layout, WeightFormat format,
+                        std::unique_ptr<Linear>* made) = 0;
+  virtual Status rope(const std::vector<double>& inverse_frequencies, int32_t context, std::unique_ptr<Rope>* made) = 0;
+  virtual Status kv_cache(const KvShape& shape, std::unique_ptr<KvCache>* made) = 0;
+  virtual Status workspace(const WorkShape& shape, std::unique_ptr<Workspace>* made) = 0;
+
+  // One step. `begin` takes spans that are already checked; `wanted` are the rows (tokens of the step, counted over all
+  // spans) whose logits will be asked for.
+  virtual Status begin(Workspace& work, const std::vector<BatchSpan>& spans, const std::vector<int32_t>& wanted,
+                       Rope& rope) = 0;
+  // x = table[tokens]
+  virtual void embed(Workspace& work, const Embedding& table) = 0;
+  // q, k, v = rope(qkv * norm(x)); k and v go into the cache at the positions of the rows
+  virtual void norm_qkv_rope_store(Workspace& work, const Norm& norm, const Linear& qkv, KvCache& cache, int32_t layer) = 0;
+  // a = softmax(q k^T / sqrt(head_dim)) v, causal, over the pages of each span
+  virtual void attend(Workspace& work, const KvCache& cache, int32_t layer) = 0;
+  // x += o * a
+  virtual void o_residual(Workspace& work, const Linear& o) = 0;
+  // h = silu(gate * norm(x)) * (up * norm(x))
+  virtual void norm_gateup_silu(Workspace& work, const Norm& norm, const Linear& gate_up) = 0;
+  // x += down * h
+  virtual void down_residual(Workspace& work, const Linear& down) = 0;
+  // logits of the wanted rows [first, first + count), count <= max_logits
+  virtual void head(Workspace& work, const Norm& norm, const Linear& head, int32_t first, int32_t count) = 0;
+  // Waits for the step and copies the logits of the last `head`: (count, vocab).
+  virtual Status read_logits(Workspace& work, int32_t count, float* logits) = 0;
+
+  // Copies the first n_tokens positions of page `from` to page `to`, all layers, keys and values.
+  virtual void copy_page(KvCache& cache, int32_t from, int32_t to, int32_t n_tokens) = 0;
+};
+
+struct BackendOptions {
+  std::string device = "auto";  // "auto", "cpu"
+  int32_t threads = 0;          // of the CPU, counting the caller; 0: as many as the machine has, at most 8
+  std::string kernels;          // of the CPU: "portable", "avx2", "avx512"; empty: the best that runs here
+  // A row's result must not depend on the other rows of its step, at whatever cost a backend has for that.
+  bool batch_independent = false;
+};
+
+Status make_backend(const BackendOptions& options, std::unique_ptr<Backend>* made);
+
+}  // namespace chasqui

@@ -1,0 +1,279 @@
+// The kernels, written once over a vector type. A unit for an instruction set defines, inside an anonymous namespace,
+//   kLanes, Vec, IVec (kLanes floats, 32-bit integers), all(float) -> Vec, fused(a, b, c) = a * b + c,
+//   load_half(const uint16_t*) -> Vec,
+//   kTileRows, kAttendRows
+// and then includes this file in the same namespace. All functions are internal to the unit, see CMakeLists.txt.
+
+constexpr int kGroups = 16 / kLanes;  // vectors in half a panel
+
+typedef Vec LooseVec __attribute__((aligned(4), may_alias));
+typedef IVec LooseIVec __attribute__((aligned(4), may_alias));
+#define CHASQUI_INLINE inline __attribute__((always_inline))
+
+CHASQUI_INLINE Vec load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
+CHASQUI_INLINE void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
+
+// Weight lines of 32: vectors of outputs group * kLanes .. and 16 + group * kLanes ...
+struct LineF32 {
+  static constexpr int kBytes = 4;
+  CHASQUI_INLINE static void get(const char* line, int group, Vec* low, Vec* high) {
+    *low = load(reinterpret_cast<const float*>(line) + group * kLanes);
+    *high = load(reinterpret_cast<const float*>(line) + 16 + group * kLanes);
+  }
+};
+
+struct LineF16 {
+  static constexpr int kBytes = 2;
+  CHASQUI_INLINE static void get(const char* line, int group, Vec* low, Vec* high) {
+    *low = load_half(reinterpret_cast<const uint16_t*>(line) + group * kLanes);
+    *high = load_half(reinterpret_cast<const uint16_t*>(line) + 16 + group * kLanes);
+  }
+};
+
+struct LineBF16 {
+  static constexpr int kBytes = 2;
+  CHASQUI_INLINE static void get(const char* line, int group, Vec* low, Vec* high) {
+    const IVec pairs = *reinterpret_cast<const LooseIVec*>(line + group * kLanes * 4);
+    *low = (Vec)(pairs << 16);
+    *high = (Vec)(pairs & static_cast<int32_t>(0xffff0000));
+  }
+};
+
+// One pass over k for `kSpan` groups of vector pairs from `group` on: rows * kSpan * 2 sums in registers.
+template <typename Line, int kRows, int kSpan>
+CHASQUI_INLINE void tile_pass(const float* a, const char* panel, int64_t k, float* c, int64_t ldc, int group) {
+  Vec sum[kRows][kSpan][2];
+  for (int r = 0; r < kRows; r++) {
+    for (int g = 0; g < kSpan; g++) {
+      sum[r][g][0] = load(c + r * ldc + (group + g) * kLanes);
+      sum[r][g][1] = load(c + r * ldc + (group + g) * kLanes + 16);
+    }
+  }
+  constexpr int kLine = kPanel * Line::kBytes;
+  constexpr int kAhead = 4096;  // bytes; far enough for memory, and past the page where the hardware stops
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < k; i++) {
+    const char* line = panel + i * kLine;
+    if (kRows <= 2 || group == 0) {
+      for (int byte = 0; byte < kLine; byte += 64) __builtin_prefetch(line + kAhead + byte, 0, 3);
+    }
+    Vec low[kSpan], high[kSpan];
+    for (int g = 0; g < kSpan; g++) Line::get(line, group + g, &low[g], &high[g]);
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; r++) {
+      const Vec x = all(a[i * kRows + r]);
+      for (int g = 0; g < kSpan; g++) {
+        sum[r][g][0] = fused(x, low[g], sum[r][g][0]);
+        sum[r][g][1] = fused(x, high[g], sum[r][g][1]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; r++) {
+    for (int g = 0; g < kSpan; g++) {
+      store(c + r * ldc + (group + g) * kLanes, sum[r][g][0]);
+      store(c + r * ldc + (group + g) * kLanes + 16, sum[r][g][1]);
+    }
+  }
+}
+
+template <typename Line, int kRows>
+void tile(const float* a, const void* panel, int64_t k, float* c, int64_t ldc) {
+  const char* bytes = static_cast<const char*>(panel);
+  if constexpr (kRows <= 2 || kGroups == 1) {
+    tile_pass<Line, kRows, kGroups>(a, bytes, k, c, ldc, 0);
+  } else {
+    for (int group = 0; group < kGroups; group++) tile_pass<Line, kRows, 1>(a, bytes, k, c, ldc, group);
+  }
+}
+
+CHASQUI_INLINE float sum_lanes(Vec v) {
+  float total = 0;
+  for (int i = 0; i < kLanes; i++) total += v[i];
+  return total;
+}
+
+CHASQUI_INLINE Vec select(IVec mask, Vec yes, Vec no) { return (Vec)((mask & (IVec)yes) | (~mask & (IVec)no)); }
+
+// e^x for x <= 88, relative error about 1e-7; 0 below -87. x = n ln 2 + r, |r| <= ln 2 / 2; Taylor terms to r^7 are
+// below half an ulp there; 2^n goes straight into the exponent.
+CHASQUI_INLINE Vec exponential(Vec x) {
+  const Vec magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  const IVec tiny = x < all(-87.0f);
+  const Vec bounded = select(tiny, all(0.0f), x);
+  const Vec shifted = fused(bounded, all(1.44269504f), magic);
+  const Vec n = shifted - magic;
+  Vec r = fused(n, all(-0.693359375f), bounded);
+  r = fused(n, all(2.12194440e-4f), r);
+  Vec p = all(1.0f / 5040);
+  p = fused(p, r, all(1.0f / 720));
+  p = fused(p, r, all(1.0f / 120));
+  p = fused(p, r, all(1.0f / 24));
+  p = fused(p, r, all(1.0f / 6));
+  p = fused(p, r, all(0.5f));
+  p = fused(p, r, all(1.0f));
+  p = fused(p, r, all(1.0f));
+  const Vec power = (Vec)(((IVec)shifted << 23) + (IVec)p);
+  return select(tiny, all(0.0f), power);
+}
+
+float sum_squares(const float* x, int64_t n) {
+  Vec sum[2] = {all(0.0f), all(0.0f)};
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    const Vec a = load(x + i), b = load(x + i + kLanes);
+    sum[0] = fused(a, a, sum[0]);
+    sum[1] = fused(b, b, sum[1]);
+  }
+  float total = sum_lanes(sum[0] + sum[1]);
+  for (; i < n; i++) total += x[i] * x[i];
+  return total;
+}
+
+void silu_multiply(const float* gate, const float* up, float* out) {
+  for (int i = 0; i < kPanel; i += kLanes) {
+    const Vec g = load(gate + i);
+    const Vec bounded = select(g < all(-80.0f), all(-80.0f), g);  // exp(80) is finite and silu(-80) is 0 to float
+    store(out + i, g / (all(1.0f) + exponential(all(0.0f) - bounded)) * load(up + i));
+  }
+}
+
+void scale(float* x, int64_t n, float factor) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(x + i, load(x + i) * all(factor));
+  for (; i < n; i++) x[i] *= factor;
+}
+
+#ifndef CHASQUI_NO_ATTENTION
+
+// Cache lines of 16.
+struct KvLineF32 {
+  static constexpr int kBytes = 4;
+  CHASQUI_INLINE static void get(const char* line, Vec v[2]) {
+    v[0] = load(reinterpret_cast<const float*>(line));
+    v[1] = load(reinterpret_cast<const float*>(line) + kLanes);
+  }
+};
+
+struct KvLineBF16 {
+  static constexpr int kBytes = 2;
+  CHASQUI_INLINE static void get(const char* line, Vec v[2]) {
+    const IVec pairs = *reinterpret_cast<const LooseIVec*>(line);
+    v[0] = (Vec)(pairs << 16);
+    v[1] = (Vec)(pairs & static_cast<int32_t>(0xffff0000));
+  }
+};
+
+template <typename Line, int kRows>
+void scores(const float* q, int32_t head_dim, const void* const* pages, int32_t n_pages, float* s, int64_t lds) {
+  constexpr int kLine = kKvTile * Line::kBytes;
+  for (int32_t page = 0; page < n_pages; page++) {
+    const char* keys = static_cast<const char*>(pages[page]);
+    const char* next = static_cast<const char*>(pages[page + 1 < n_pages ? page + 1 : page]);
+    Vec sum[kRows][2];
+    for (int r = 0; r < kRows; r++) sum[r][0] = sum[r][1] = all(0.0f);
+#pragma GCC unroll 4
+    for (int32_t d = 0; d < head_dim; d++) {
+      Vec key[2];
+      Line::get(keys + d * kLine, key);
+      __builtin_prefetch(next + d * kLine, 0, 3);
+#pragma GCC unroll 12
+      for (int r = 0; r < kRows; r++) {
+        const Vec x = all(q[d * kRows + r]);
+        sum[r][0] = fused(x, key[0], sum[r][0]);
+        sum[r][1] = fused(x, key[1], sum[r][1]);
+      }
+    }
+    for (int r = 0; r < kRows; r++) {
+      store(s + r * lds + page * kKvTile, sum[r][0]);
+      store(s + r * lds + page * kKvTile + kLanes, sum[r][1]);
+    }
+  }
+}
+
+template <typename Line, int kRows>
+void mix(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o, int64_t ldo) {
+  const int32_t row_bytes = width * Line::kBytes;
+  for (int32_t column = 0; column < width; column += kKvTile) {
+    Vec sum[kRows][2];
+    for (int r = 0; r < kRows; r++) {
+      sum[r][0] = load(o + r * ldo + column);
+      sum[r][1] = load(o + r * ldo + column + kLanes);
+    }
+    for (int32_t first = 0; first < n_keys; first += kKvTile) {
+      const char* values = static_cast<const char*>(pages[first / kKvTile]) + column * Line::kBytes;
+      const int32_t count = n_keys - first < kKvTile ? n_keys - first : kKvTile;
+#pragma GCC unroll 4
+      for (int32_t key = 0; key < count; key++) {
+        Vec value[2];
+        Line::get(values + key * row_bytes, value);
+#pragma GCC unroll 12
+        for (int r = 0; r < kRows; r++) {
+          const Vec x = all(p[r * ldp + first + key]);
+          sum[r][0] = fused(x, value[0], sum[r][0]);
+          sum[r][1] = fused(x, value[1], sum[r][1]);
+        }
+      }
+    }
+    for (int r = 0; r < kRows; r++) {
+      store(o + r * ldo + column, sum[r][0]);
+      store(o + r * ldo + column + kLanes, sum[r][1]);
+    }
+  }
+}
+
+float softmax_block(float* s, int32_t n, float* max, float* sum) {
+  const float low = -__builtin_inff();
+  const int32_t padded = (n + 15) / 16 * 16;
+  for (int32_t i = n; i < padded; i++) s[i] = low;
+  Vec top = all(*max);
+  for (int32_t i = 0; i < padded; i += kLanes) {
+    const Vec x = load(s + i);
+    top = select(x > top, x, top);
+  }
+  float highest = top[0];
+  for (int i = 1; i < kLanes; i++) highest = top[i] > highest ? top[i] : highest;
+  Vec total = all(0.0f);
+  for (int32_t i = 0; i < padded; i += kLanes) {
+    const Vec e = exponential(load(s + i) - all(highest));
+    store(s + i, e);
+    total += e;
+  }
+  const float factor = *max == highest ? 1.0f : exponential(all(*max - highest))[0];
+  *max = highest;
+  *sum = *sum * factor + sum_lanes(total);
+  return factor;
+}
+
+#endif  // CHASQUI_NO_ATTENTION
+
+template <typename Line, int kRows>
+void add_tiles(Tile* tiles) {
+  tiles[kRows] = tile<Line, kRows>;
+  if constexpr (kRows > 1) add_tiles<Line, kRows - 1>(tiles);
+}
+
+void add_linear(Kernels* kernels) {
+  kernels->tile_rows = kTileRows;
+  add_tiles<LineF32, kTileRows>(kernels->tile[kWeightF32]);
+  add_tiles<LineF16, kTileRows>(kernels->tile[kWeightF16]);
+  add_tiles<LineBF16, kTileRows>(kernels->tile[kWeightBF16]);
+  kernels->sum_squares = sum_squares;
+  kernels->silu_multiply = silu_multiply;
+  kernels->scale = scale;
+}
+
+#ifndef CHASQUI_NO_ATTENTION
+template <typename Line, int kRows>
+void add_attention_rows(Scores* score, Mix* mixes) {
+  score[kRows] = scores<Line, kRows>;
+  mixes[kRows] = mix<Line, kRows>;
+  if constexpr (kRows > 1) add_attention_rows<Line, kRows - 1>(score, mixes);
+}
+
+void add_attention(Kernels* kernels) {
+  kernels->attend_rows = kAttendRows;
+  add_attention_rows<KvLineF32, kAttendRows>(kernels->scores[kKvF32], kernels->mix[kKvF32]);
+  add_attention_rows<KvLineBF16, kAttendRows>(kernels->scores[kKvBF16], kernels->mix[kKvBF16]);
+  kernels->softmax_block = softmax_block;
+}
+#endif

@@ -1,0 +1,152 @@
+// Packing of weights, and the loops around the tile kernels.
+#include "linear.h"
+
+#include <cstring>
+
+#include "../../model/precision.h"
+
+namespace chasqui::cpu {
+
+namespace {
+
+DType common_type(const std::vector<MatrixView>& parts) {
+  for (const MatrixView& part : parts) {
+    if (part.type != parts.front().type) return DType::kF32;
+  }
+  return parts.front().type;
+}
+
+WeightType weight_type(DType type) {
+  switch (type) {
+    case DType::kF32: return kWeightF32;
+    case DType::kF16: return kWeightF16;
+    case DType::kBF16: return kWeightBF16;
+  }
+  return kWeightF32;
+}
+
+// Where output `column` of a panel lies in its line.
+int32_t slot(WeightType type, int32_t column) {
+  if (type != kWeightBF16) return column;
+  return column < 16 ? 2 * column : 2 * (column - 16) + 1;
+}
+
+// The 32 rows that a panel is made of; null where it is filled with zeros.
+struct PanelRows {
+  const MatrixView* part[kPanel] = {};
+  int64_t row[kPanel] = {};
+};
+
+void fill_panel(const PanelRows& rows, WeightType type, int64_t in, char* panel) {
+  constexpr int64_t kRun = 32;  // columns at a time, so that what is read and written stays in the first cache
+  const int64_t width = type == kWeightF32 ? 4 : 2;
+  for (int64_t first = 0; first < in; first += kRun) {
+    const int64_t last = std::min(in, first + kRun);
+    for (int32_t column = 0; column < kPanel; column++) {
+      const MatrixView* part = rows.part[column];
+      if (part == nullptr) continue;  // the memory is zeroed
+      const int64_t start = rows.row[column] * in;
+      char* to = panel + slot(type, column) * width;
+      if (type == kWeightF32) {
+        for (int64_t k = first; k < last; k++) {
+          const float value = load_element(part->data, part->type, start + k);
+          std::memcpy(to + k * kPanel * 4, &value, 4);
+        }
+      } else {
+        const char* from = static_cast<const char*>(part->data) + start * 2;
+        for (int64_t k = first; k < last; k++) std::memcpy(to + k * kPanel * 2, from + k * 2, 2);
+      }
+    }
+  }
+}
+
+PanelRows rows_of_panel(const std::vector<MatrixView>& parts, LinearLayout layout, int64_t panel) {
+  PanelRows rows;
+  for (int32_t column = 0; column < kPanel; column++) {
+    if (layout == LinearLayout::kPaired) {
+      const MatrixView& part = parts[static_cast<size_t>(panel & 1)];
+      const int64_t row = (panel >> 1) * kPanel + column;
+      if (row >= part.rows) continue;
+      rows.part[column] = &part;
+      rows.row[column] = row;
+      continue;
+    }
+    int64_t row = panel * kPanel + column;
+    for (const MatrixView& part : parts) {
+      if (row < part.rows) {
+        rows.part[column] = &part;
+        rows.row[column] = row;
+        break;
+      }
+      row -= part.rows;
+    }
+  }
+  return rows;
+}
+
+int64_t panels_of(int64_t rows) { return (rows + kPanel - 1) / kPanel; }
+
+}  // namespace
+
+int64_t panel_linear_bytes(const std::vector<MatrixView>& parts) {
+  const int64_t width = dtype_bytes(common_type(parts));
+  int64_t panels = 0;
+  for (const MatrixView& part : parts) panels += panels_of(part.rows);
+  return panels * kPanel * parts.front().cols * width;
+}
+
+Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layout, ThreadPool& pool, PanelLinear* made) {
+  made->type = weight_type(common_type(parts));
+  made->in = parts.front().cols;
+  made->step = layout == LinearLayout::kPaired ? 2 : 1;
+  made->out = 0;
+  for (const MatrixView& part : parts) made->out += part.rows;
+  made->out /= made->step;
+  made->n_panels = panels_of(made->out) * made->step;
+  made->panel_bytes = made->in * kPanel * (made->type == kWeightF32 ? 4 : 2);
+  Status claimed = made->data.claim(made->n_panels * made->panel_bytes, "weights");
+  if (!claimed.ok()) return claimed;
+  constexpr int64_t kRun = 8;  // panels of a task
+  pool.run(static_cast<int32_t>((made->n_panels + kRun - 1) / kRun), [&](int32_t task, int32_t) {
+    for (int64_t p = task * kRun; p < std::min<int64_t>(made->n_panels, (task + 1) * kRun); p++) {
+      fill_panel(rows_of_panel(parts, layout, p), made->type, made->in, made->data.as<char>() + p * made->panel_bytes);
+    }
+  });
+  return {};
+}
+
+int32_t panels_per_task(const PanelLinear& linear, int32_t rows, int32_t threads) {
+  constexpr int64_t kWorthTaking = 256 * 1024;  // multiplications; about 10 us
+  const int64_t of_panel = linear.in * kPanel * rows;
+  const int64_t steps = std::max<int64_t>(1, linear.n_panels / linear.step);
+  int64_t wanted = std::max<int64_t>(1, kWorthTaking / std::max<int64_t>(1, of_panel) / linear.step);
+  if (rows > 2 * kMaxTileRows) wanted = std::max<int64_t>(wanted, kPanelsAtOnce / linear.step);
+  // Four tasks for each thread even out what a busy machine does to them.
+  wanted = std::min(wanted, std::max<int64_t>(1, steps / (4 * threads)));
+  wanted = std::min<int64_t>(wanted, kPanelsAtOnce / linear.step);
+  return static_cast<int32_t>(wanted * linear.step);
+}
+
+void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const float* packed, const RowBlocks& blocks,
+                     int32_t first_block, int32_t last_block, int64_t first_panel, int32_t panels, float* c) {
+  const int64_t ldc = static_cast<int64_t>(panels) * kPanel;
+  const int32_t first_row = blocks.first(first_block);
+  std::memset(c, 0, static_cast<size_t>(blocks.first(last_block) - first_row) * static_cast<size_t>(ldc) * sizeof(float));
+  const int64_t line_bytes = linear.panel_bytes / linear.in;
+  // One or two rows go through a panel once; more rows go through it twice, and a stretch of it stays in the cache.
+  const int64_t stretch = blocks.rows <= 2 ? linear.in : kStretch;
+  for (int64_t k = 0; k < linear.in; k += stretch) {
+    const int64_t count = std::min(stretch, linear.in - k);
+    for (int32_t block = first_block; block < last_block; block++) {
+      const int32_t size = blocks.size(block);
+      const float* a = packed + blocks.first(block) * linear.in + k * size;
+      float* sums = c + (blocks.first(block) - first_row) * ldc;
+      const Tile tile = kernels.tile[linear.type][size];
+      for (int32_t p = 0; p < panels; p++) {
+        tile(a, linear.panel(first_panel + p) + k * line_bytes, count, sums + p * kPanel, ldc);
+      }
+    }
+  }
+}
+
+}  // namespace chasqui::cpu

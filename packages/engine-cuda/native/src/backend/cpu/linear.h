@@ -1,0 +1,87 @@
+// A linear layer on the CPU: its weights in panels (see kernels.h), its input rows packed for the tiles, and the product
+// with whatever is to be done with each 32 outputs once they are complete.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "../backend.h"
+#include "kernels.h"
+#include "memory.h"
+#include "thread_pool.h"
+
+namespace chasqui::cpu {
+
+struct PanelLinear final : Linear {
+  int64_t out = 0;          // rows of the stacked parts; of one part when paired
+  int64_t in = 0;
+  int64_t n_panels = 0;     // paired: panel 2i holds outputs of the first part, panel 2i + 1 the same of the second
+  int32_t step = 1;         // panels that belong together: 1, or 2 when paired
+  WeightType type = kWeightF32;
+  int64_t panel_bytes = 0;
+  Memory data;              // (n_panels, in, 32)
+
+  const char* panel(int64_t index) const { return data.as<char>() + index * panel_bytes; }
+};
+
+// Bytes of the panels for these parts.
+int64_t panel_linear_bytes(const std::vector<MatrixView>& parts);
+
+// Copies the parts into panels. Parts of different types become floats.
+Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layout, ThreadPool& pool, PanelLinear* made);
+
+// Rows cut into blocks of at most `most`, as evenly as can be: block b has rows first(b) .. first(b + 1) - 1.
+struct RowBlocks {
+  int32_t rows;
+  int32_t count;
+  RowBlocks(int32_t rows, int32_t most) : rows(rows), count((rows + most - 1) / most) {}
+  int32_t first(int32_t block) const { return block * (rows / count) + std::min(block, rows % count); }
+  int32_t size(int32_t block) const { return first(block + 1) - first(block); }
+};
+
+// Packed input: block b holds (in, size(b)) from `packed + first(b) * in` on.
+inline float* packed_block(float* packed, const RowBlocks& blocks, int32_t block, int64_t in) {
+  return packed + blocks.first(block) * in;
+}
+
+constexpr int32_t kRowsAtOnce = 96;    // rows whose sums a task holds while it goes through k
+constexpr int32_t kPanelsAtOnce = 4;   // panels of a task when there are many rows
+constexpr int64_t kStretch = 512;      // steps of k between which sums rest in memory
+
+// Floats of scratch that one thread needs in `multiply`.
+constexpr int64_t kMultiplyScratch = static_cast<int64_t>(kRowsAtOnce) * kPanelsAtOnce * kPanel;
+
+// Panels of one task: enough work to be worth taking, few enough that all threads have some.
+int32_t panels_per_task(const PanelLinear& linear, int32_t rows, int32_t threads);
+
+// Sums of one task for rows of blocks [first_block, last_block): c (rows, panels * 32), zeroed here.
+void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const float* packed, const RowBlocks& blocks,
+                     int32_t first_block, int32_t last_block, int64_t first_panel, int32_t panels, float* c);
+
+// done(row, panel, c): for each row and each `step` panels, c holds their step * 32 sums.
+template <typename Done>
+void multiply(ThreadPool& pool, const Kernels& kernels, const PanelLinear& linear, const float* packed, int32_t rows,
+              float* scratch, const Done& done) {
+  if (rows == 0) return;
+  const RowBlocks blocks(rows, kernels.tile_rows);
+  const int32_t per_task = panels_per_task(linear, rows, pool.size());
+  const int32_t blocks_at_once = std::max(1, kRowsAtOnce / kernels.tile_rows);
+  const int32_t tasks = static_cast<int32_t>((linear.n_panels + per_task - 1) / per_task);
+  pool.run(tasks, [&](int32_t task, int32_t thread) {
+    float* c = scratch + thread * kMultiplyScratch;
+    const int64_t first_panel = static_cast<int64_t>(task) * per_task;
+    const int32_t panels = static_cast<int32_t>(std::min<int64_t>(per_task, linear.n_panels - first_panel));
+    for (int32_t first = 0; first < blocks.count; first += blocks_at_once) {
+      const int32_t last = std::min(blocks.count, first + blocks_at_once);
+      multiply_panels(kernels, linear, packed, blocks, first, last, first_panel, panels, c);
+      const int32_t first_row = blocks.first(first);
+      for (int32_t row = first_row; row < blocks.first(last); row++) {
+        const float* sums = c + static_cast<int64_t>(row - first_row) * panels * kPanel;
+        for (int32_t p = 0; p < panels; p += linear.step) done(row, first_panel + p, sums + p * kPanel);
+      }
+    }
+  });
+}
+
+}  // namespace chasqui::cpu

@@ -1,0 +1,83 @@
+// Waiting is a short spin (the next operation of a step comes within microseconds), then a futex through atomic wait.
+#include "thread_pool.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace chasqui::cpu {
+
+namespace {
+
+constexpr int kSpins = 1000;  // about 20 us
+constexpr uint32_t kJobMask = (1u << 24) - 1;
+constexpr uint64_t kChunkMask = (1u << 20) - 1;
+
+void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+// Returns once `value` is no longer `old`.
+void await_change(const std::atomic<uint32_t>& value, uint32_t old) {
+  for (int i = 0; i < kSpins; i++) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    pause();
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int32_t n_threads) {
+  for (int32_t thread = 1; thread < n_threads; thread++) workers_.emplace_back([this, thread] { work(thread); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true, std::memory_order_relaxed);
+  job_.fetch_add(1, std::memory_order_release);
+  job_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::share(int32_t n_chunks, Call call, const void* context) {
+  call_ = call;
+  context_ = context;
+  done_.store(0, std::memory_order_relaxed);
+  const uint32_t job = job_.load(std::memory_order_relaxed) + 1;
+  const uint64_t chunks = static_cast<uint64_t>(n_chunks) & kChunkMask;
+  state_.store((static_cast<uint64_t>(job & kJobMask) << 40) | (chunks << 20), std::memory_order_release);
+  job_.store(job, std::memory_order_release);
+  job_.notify_all();
+  take_chunks(job, 0);
+  for (uint32_t done = done_.load(std::memory_order_acquire); done != static_cast<uint32_t>(n_chunks);
+       done = done_.load(std::memory_order_acquire)) {
+    await_change(done_, done);
+  }
+}
+
+void ThreadPool::take_chunks(uint32_t job, int32_t thread) {
+  uint64_t state = state_.load(std::memory_order_acquire);
+  while ((state >> 40) == (job & kJobMask)) {
+    const uint64_t chunk = state & kChunkMask;
+    const uint64_t chunks = (state >> 20) & kChunkMask;
+    if (chunk == chunks) return;
+    if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    call_(context_, static_cast<int32_t>(chunk), thread);
+    if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == chunks) done_.notify_one();
+    state = state_.load(std::memory_order_acquire);
+  }
+}
+
+void ThreadPool::work(int32_t thread) {
+  uint32_t seen = 0;
+  while (true) {
+    await_change(job_, seen);
+    seen = job_.load(std::memory_order_acquire);
+    if (stop_.load(std::memory_order_relaxed)) return;
+    take_chunks(seen, thread);
+  }
+}
+
+}  // namespace chasqui::cpu
