@@ -44,6 +44,7 @@ export const coreFiles = [
   "store",
   "session",
   "trace",
+  "kept-session",
   "run-stream",
   "output",
   "agent",

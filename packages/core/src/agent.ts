@@ -7,18 +7,19 @@ import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, ver
 import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
-import type { Usage } from "./event.ts"
+import type { ToolResult, Usage } from "./event.ts"
 import type { HandoffTarget } from "./handoff.ts"
+import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
 import type { Model } from "./model.ts"
 import { type InferOutput, type OutputSchema, outputFormat } from "./output.ts"
 import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
 import { defaultLimits, type ResumePoint, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
 import { RunStream } from "./run-stream.ts"
 import type { Emit } from "./step.ts"
-import type { Store, StoreLog } from "./store.ts"
+import type { Store } from "./store.ts"
 import { defineTool, type Tool } from "./tool.ts"
 import { closeOpenCalls } from "./tool-turn.ts"
-import { forkTrace, readTrace, type TraceHeader, traceLine } from "./trace.ts"
+import { traceLine } from "./trace.ts"
 import { Transcript } from "./transcript.ts"
 
 export interface AgentOptions extends Partial<RunLimits> {
@@ -99,53 +100,10 @@ export async function agent(given: AgentOptions): Promise<Agent> {
   const tools = toolMap(options.tools)
   if (options.tools.some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
   const model = typeof options.model === "function" ? await options.model() : options.model
-  const kept = options.store && (await keptSession(options, options.store, model))
-  const session = kept?.session ?? options.session ?? newSession(options)
-  return new SessionAgent(options, model, tools, session, kept?.record)
-}
-
-/** Where a session's trace goes, and what has to be released at the end. */
-interface SessionRecord {
-  readonly log: StoreLog
-  readonly lock: AsyncDisposable
-}
-
-async function keptSession(
-  options: AgentOptions,
-  store: Store,
-  model: Model,
-): Promise<{ session: Transcript; record: SessionRecord }> {
+  const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
   const name = options.session?.id ?? options.sessionId ?? "session-0"
-  const lock = await store.lock(name)
-  try {
-    const log = await store.log(name)
-    const text = await store.readLog(name)
-    if (text?.includes("\n")) {
-      return { session: forkTrace(readTrace(text), model.info.fingerprint), record: { log, lock } }
-    }
-    const session = options.session ?? newSession(options)
-    log.append(traceLine(traceHeader(session, model, options.sampling)))
-    return { session, record: { log, lock } }
-  } catch (error) {
-    await lock[Symbol.asyncDispose]()
-    throw error
-  }
-}
-
-/** The first line of a session's trace. */
-export function traceHeader(session: Transcript, model: Model, sampling?: Sampling): TraceHeader {
-  const { logitBias: _, seed, ...plain } = sampling ?? {}
-  return {
-    type: "trace",
-    version: 1,
-    sessionId: session.id,
-    model: model.info.name,
-    fingerprint: model.info.fingerprint,
-    options: session.options,
-    turns: session.turns,
-    calls: session.calls,
-    ...(sampling && { sampling: { ...plain, ...(seed !== undefined && { seed: seed.toString() }) } }),
-  }
+  const kept = options.store && (await openSession(options.store, name, model, fresh))
+  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] })
 }
 
 type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
@@ -156,9 +114,9 @@ class SessionAgent implements Agent {
   readonly #options: AgentOptions
   #tools: ReadonlyMap<string, Tool>
   #busy: Promise<unknown> | undefined
-  /** The last run's waiting calls, with the results of the calls beside them. */
-  #pending: PendingRun | undefined
-  readonly #record: SessionRecord | undefined
+  /** Results of calls whose neighbours in the same turn wait for approval. */
+  #openResults: readonly ToolResult[]
+  readonly #kept: KeptSession | undefined
   /** The model that was loaded for this agent, and is closed with it. */
   readonly #ownModel: Model | undefined
   #closed = false
@@ -167,15 +125,15 @@ class SessionAgent implements Agent {
     options: AgentOptions,
     model: Model,
     tools: ReadonlyMap<string, Tool>,
-    session: Transcript,
-    record: SessionRecord | undefined,
+    session: KeptSession | Pick<KeptSession, "session" | "openResults">,
   ) {
     this.#options = options
     this.#tools = tools
-    this.#record = record
+    this.#kept = "log" in session ? session : undefined
+    this.#openResults = session.openResults
     this.#ownModel = typeof options.model === "function" ? model : undefined
     this.model = model
-    this.session = session
+    this.session = session.session
   }
 
   run<const Schema extends OutputSchema>(input: string, options: OutputOptions<Schema>): Promise<OutputResult<Schema>>
@@ -200,8 +158,7 @@ class SessionAgent implements Agent {
     this.#closed = true
     await this.#busy?.catch(() => undefined)
     await Promise.all(allTools(this.#options).map((tool) => tool.close?.()))
-    await this.#record?.log[Symbol.asyncDispose]()
-    await this.#record?.lock[Symbol.asyncDispose]()
+    if (this.#kept) await closeSession(this.#kept)
     await this.#ownModel?.close()
   }
 
@@ -226,7 +183,7 @@ class SessionAgent implements Agent {
     this.#busy = running
     try {
       const { result, transcript, model, tools } = await running
-      this.#pending = result.pending
+      this.#openResults = result.pending?.results ?? []
       this.session = transcript
       this.model = model
       this.#tools = tools
@@ -238,7 +195,7 @@ class SessionAgent implements Agent {
 
   /** Also writes the events to the session's log. */
   #recording(emit: Emit): Emit {
-    const log = this.#record?.log
+    const log = this.#kept?.log
     if (log === undefined) return emit
     const { now } = this.#options
     return (events) => {
@@ -252,7 +209,7 @@ class SessionAgent implements Agent {
     const { sampling, approvalKey, cost, contextPolicy, handoffs, toolConcurrency = 4 } = this.#options
     const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
     if ("input" in start) {
-      closeOpenCalls(this.session, this.#pending?.results ?? [])
+      closeOpenCalls(this.session, this.#openResults)
       this.session.append({ role: "user", content: start.input + (format?.instruction ?? "") })
     }
     return {

@@ -7,7 +7,6 @@ export {
   type OutputOptions,
   type OutputResult,
   type RunOptions,
-  traceHeader,
 } from "./agent.ts"
 export { type AgentToolOptions, agentTool } from "./agent-tool.ts"
 export type { ApprovalKey, Decision, PendingRun } from "./approval.ts"
@@ -54,6 +53,7 @@ export type {
   TranscriptReplaced,
   Usage,
 } from "./event.ts"
+export { traceHeader } from "./kept-session.ts"
 export { type CompleteOptions, type Completion, type LlamaModel, llamaModel } from "./llama-model.ts"
 export type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
 export type { InferOutput, OutputSchema } from "./output.ts"

@@ -66,6 +66,16 @@ export interface ForkPoint {
  * that of the model that wrote them, so that an engine finds their prefix in its cache.
  */
 export function forkTrace(trace: Trace, fingerprint: string, point: ForkPoint = {}): Transcript {
+  return foldTrace(trace, fingerprint, point).transcript
+}
+
+/** A session as its trace leaves it; results of calls whose neighbours still wait for approval stand beside the transcript. */
+export interface FoldedTrace {
+  readonly transcript: Transcript
+  readonly openResults: readonly ToolResult[]
+}
+
+export function foldTrace(trace: Trace, fingerprint: string, point: ForkPoint = {}): FoldedTrace {
   const { header } = trace
   const trusted = header.fingerprint === fingerprint
   const turns = header.turns.map((turn, index) => readTurn(turn, index, trusted))
@@ -80,11 +90,11 @@ export function forkTrace(trace: Trace, fingerprint: string, point: ForkPoint = 
     if (run > lastRun || (run === lastRun && event.type === "step-start" && event.step === point.step)) break
     fold.take(event)
   }
-  return fold.transcript
+  return fold
 }
 
 /** Does to a transcript what the run did that emitted the events. */
-class Fold {
+class Fold implements FoldedTrace {
   transcript: Transcript
   readonly #trusted: boolean
   #open: AssistantTurn | undefined
@@ -134,6 +144,10 @@ class Fold {
         this.transcript.append(askAgain(event.problem))
         break
     }
+  }
+
+  get openResults(): readonly ToolResult[] {
+    return this.#results
   }
 
   /** Appends the results once the turn is there and every call has one. */

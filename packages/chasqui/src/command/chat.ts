@@ -101,9 +101,13 @@ type Ask = (prompt: string) => Promise<string | undefined>
 
 function asker(lines: Interface): Ask {
   const iterator = lines[Symbol.asyncIterator]()
+  let open = true
+  lines.once("close", () => {
+    open = false
+  })
   return async (prompt) => {
     lines.setPrompt(prompt)
-    lines.prompt()
+    if (open) lines.prompt()
     const { done, value } = await iterator.next()
     return done === true ? undefined : value.trim()
   }

@@ -139,14 +139,14 @@ export class Source {
 
   /** Kept text between two positions, special tokens by name. */
   slice(from: number, to: number = this.position): string {
-    if (from < this.#base) this.#gather()
+    if (from < this.#base) this.#gather(from)
     const text = this.#chunk.slice(from - this.#base, to - this.#base)
     return text.isWellFormed() ? text : this.withNames(text)
   }
 
   /** Goes back to a kept position. */
   rewind(to: number): void {
-    if (to < this.#base) this.#gather()
+    if (to < this.#base) this.#gather(to)
     this.#index = to - this.#base
   }
 
@@ -176,13 +176,18 @@ export class Source {
     this.#append("\ufffd")
   }
 
-  /** Makes what is kept of earlier chunks part of the chunk again. */
-  #gather(): void {
-    const position = this.position
-    this.#chunk = this.#kept.join("") + this.#chunk
-    this.#kept = []
-    this.#base = this.#keptFrom
-    this.#index = position - this.#base
+  /** Makes earlier chunks, back to the one that holds a position, part of the chunk again. */
+  #gather(from: number): void {
+    const pieces: string[] = []
+    let base = this.#base
+    while (base > from && this.#kept.length > 0) {
+      const piece = this.#kept.pop()!
+      pieces.push(piece)
+      base -= piece.length
+    }
+    this.#index += this.#base - base
+    this.#chunk = pieces.reverse().join("") + this.#chunk
+    this.#base = base
     this.#setLimit(this.#limit)
   }
 

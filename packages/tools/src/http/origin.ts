@@ -9,6 +9,9 @@ export function checkedOrigin(origin: string, addresses: "public" | "any"): URL 
   if (!URL.canParse(origin))
     throw refuse(`${JSON.stringify(origin)} is no URL.`, "Give an origin such as https://api.example.org.")
   const url = new URL(origin)
+  if (url.pathname !== "/" || url.search || url.hash) {
+    throw refuse(`${JSON.stringify(origin)} holds more than an origin.`, "Leave out the path and what follows it.")
+  }
   if (url.username || url.password)
     throw refuse("The URL holds a user name or password.", "Send credentials in a header.")
   if (url.protocol !== "https:" && !(url.protocol === "http:" && addresses === "any")) {

@@ -5,7 +5,7 @@
  * refused (DNS rebinding); an optional bearer token. Not covered: encryption and accounts; put a proxy in front for those.
  */
 import { timingSafeEqual } from "node:crypto"
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
@@ -55,7 +55,7 @@ export async function mcpServeStdio(tools: readonly Tool[], options: McpServeOpt
 export async function mcpServeHttp(tools: readonly Tool[], options: McpServeHttpOptions = {}): Promise<McpHttpServer> {
   checkNames(tools)
   const { host = "127.0.0.1", port = 0, path = "/mcp", allowedOrigins = [] } = options
-  const { webHandler } = await import("./effect-server.ts")
+  const [{ webHandler }, { createServer }] = await Promise.all([import("./effect-server.ts"), import("node:http")])
   const handler = webHandler(tools, identityOf(options), path, allowedOrigins)
   const server = createServer((incoming, outgoing) => {
     const refusal = refusalOf(incoming, options)
@@ -116,6 +116,17 @@ function refusalOf(
   return given.length === wanted.length && timingSafeEqual(given, wanted) ? null : 401
 }
 
+const mostRequestBytes = 8_388_608
+
+async function* limited(incoming: IncomingMessage): AsyncIterable<Buffer> {
+  let bytes = 0
+  for await (const piece of incoming as AsyncIterable<Buffer>) {
+    bytes += piece.length
+    if (bytes > mostRequestBytes) throw new Error("the request is too large")
+    yield piece
+  }
+}
+
 async function respond(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
@@ -130,7 +141,7 @@ async function respond(
       headers: Object.entries(incoming.headers).flatMap(([name, value]) =>
         [value ?? []].flat().map((one): [string, string] => [name, one]),
       ),
-      ...(hasBody && { body: Readable.toWeb(incoming) as ReadableStream, duplex: "half" }),
+      ...(hasBody && { body: Readable.toWeb(Readable.from(limited(incoming))) as ReadableStream, duplex: "half" }),
       signal: gone.signal,
     } as RequestInit)
     const response = await handle(request)

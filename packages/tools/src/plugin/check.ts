@@ -3,6 +3,7 @@
  * plugin is run. What it passes can be loaded, but for what only running it shows (a module without the function it names).
  */
 import { existsSync, readFileSync, statSync } from "node:fs"
+import { createRequire } from "node:module"
 import { join, resolve } from "node:path"
 import {
   builtinToolNames,
@@ -12,7 +13,7 @@ import {
   jsonSchemaCheck,
   readToolSchema,
 } from "@chasqui/core"
-import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser"
+import type { Node, ParseError } from "jsonc-parser"
 import { checkRun } from "./check-run.ts"
 import { type Manifest, type ManifestTool, manifestSchema } from "./manifest.ts"
 import { isInside, type PluginProblem, type Report } from "./problem.ts"
@@ -28,6 +29,7 @@ export function pluginCheck(folder: string): PluginCheck {
   const found = findManifest(folder)
   if ("message" in found) return { problems: [{ severity: "error", line: 1, column: 1, ...found }] }
   const { file, text } = found
+  const { parseTree, printParseErrorCode } = jsonParser()
   const errors: ParseError[] = []
   const tree = parseTree(text, errors, { disallowComments: true, allowTrailingComma: false })
   const problems: PluginProblem[] = errors.slice(0, 3).map(({ error, offset }) => ({
@@ -153,6 +155,7 @@ function duplicateKeys(node: Node, report: Report, path: readonly (string | numb
 
 /** The place itself, or the innermost one around it that is there. */
 function nearestNode(tree: Node, path: readonly (string | number)[]): Node {
+  const { findNodeAtLocation } = jsonParser()
   for (let length = path.length; length > 0; length--) {
     const node = findNodeAtLocation(tree, path.slice(0, length) as (string | number)[])
     if (node) return node.parent?.type === "property" ? node.parent : node
@@ -164,3 +167,6 @@ function position(text: string, offset: number): { line: number; column: number 
   const before = text.slice(0, offset).split("\n")
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
+
+/** Loaded with the first plugin: most agents have none. */
+const jsonParser = () => createRequire(import.meta.url)("jsonc-parser") as typeof import("jsonc-parser")

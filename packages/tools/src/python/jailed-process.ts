@@ -67,7 +67,9 @@ export class JailedProcess {
         resolve()
       })
       this.#child.once("close", (code, signal) => {
-        this.#end(`ended by itself (${signal ?? `exit code ${code}`}). ${this.#complaint}`.trim())
+        // What the process wrote about itself names files of the host: it is for whoever starts it, never for the model.
+        const complaint = this.#heard ? "" : this.#complaint
+        this.#end(`ended by itself (${signal ?? `exit code ${code}`}). ${complaint}`.trim())
         resolve()
       })
     })

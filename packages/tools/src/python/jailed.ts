@@ -96,7 +96,7 @@ async function run(
   const timer = setInterval(() => {
     stdout.forward("running")
     stderr.forward("running")
-    if (process.memoryUsage.rss() > mostResidentBytes) process.exit(70)
+    if (residentBytes() > mostResidentBytes) process.exit(70)
   }, outputIntervalMs)
   const outcome = await box.execute(code, timeoutMs)
   clearInterval(timer)
@@ -105,6 +105,15 @@ async function run(
   if (box.dead) boxes.delete(number)
   const contents = outcome.status === "died" ? [] : outcome.files.map((file) => new Uint8Array(file.contents))
   send({ type: "ran", id, outcome: wireOutcome(outcome, stdout.cut, stderr.cut) }, contents)
+}
+
+/** 0 where it cannot be told: within the namespaces there is no /proc, and the kernel's own limit holds. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return 0
+  }
 }
 
 function wireOutcome(outcome: CallOutcome, stdoutCut: boolean, stderrCut: boolean) {

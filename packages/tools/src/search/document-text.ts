@@ -30,18 +30,21 @@ const titleOfName = (name: string): string =>
 
 function readMarkdown(content: string, fallback: string): Pick<Document, "title" | "text"> {
   const body = content.replace(/^---\r?\n[\s\S]*?\r?\n---\r?\n/, "")
-  const heading = /^#{1,6}[ \t]+(.+?)[ \t#]*$/m.exec(body)
+  const heading = headingPattern.exec(body)?.[1]
   const text = body
     .replace(/^(```|~~~).*$/gm, "")
-    .replace(/^#{1,6}[ \t]+(.+?)[ \t#]*$/gm, (_line, title: string) => (title === heading?.[1] ? "" : `\n${title}\n`))
+    .replaceAll(new RegExp(headingPattern, "gm"), (_line, title: string) => (title === heading ? "" : `\n${title}\n`))
     .replace(/^[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+/gm, "\n") // each item of a list is a paragraph of its own
-  return { title: withoutMarks(heading?.[1] ?? fallback), text: withoutMarks(text) }
+  return { title: withoutMarks(heading ?? "").trim() || fallback, text: withoutMarks(text) }
 }
+
+/** Every pattern here takes time linear in the text: no two neighbouring repetitions can share characters. */
+const headingPattern = /^#{1,6}[ \t]+([^ \t#\n][^\n]*)$/m
 
 /** Links keep their words, emphasis and code their content. */
 const withoutMarks = (text: string): string =>
   text
-    .replace(/!?\[([^\]\n]*)\]\([^)\n]*\)/g, "$1")
+    .replace(/!?\[([^[\]\n]{0,500})\]\([^()\n]{0,2000}\)/g, "$1")
     .replace(/(?<!\w)(\*{1,3}|_{1,3})(\S(?:[^\n]{0,200}?\S)?)\1(?!\w)/g, "$2")
     .replaceAll("`", "")
 

@@ -37,7 +37,12 @@ export function localDocuments(source: DocumentSource): SearchProvider {
   return {
     name: "local-documents",
     search: async (query, signal) => {
-      index ??= load().then(indexPassages)
+      index ??= load()
+        .then(indexPassages)
+        .catch((error: unknown) => {
+          index = undefined // what is wrong with the files may be put right before the next search
+          throw error
+        })
       const ready = await index
       signal.throwIfAborted()
       return ready.search(query)
@@ -158,8 +163,6 @@ function termWeights(passages: readonly Passage[]): (term: string) => number {
   return (term) => Math.log(1 + (passages.length + 1) / ((frequency.get(term) ?? 0) + 1))
 }
 
-const sentences = new Intl.Segmenter("en", { granularity: "sentence" })
-
 function passagesOf(text: string): string[] {
   const paragraphs = text.split(/\n\s*\n/).map((paragraph) => paragraph.trim().replace(/\s+/g, " "))
   return paragraphs
@@ -167,8 +170,11 @@ function passagesOf(text: string): string[] {
     .flatMap((paragraph) => (paragraph.length <= passageCharacters ? [paragraph] : sentencesOf(paragraph)))
 }
 
+let segmenter: Intl.Segmenter | undefined
+
 function sentencesOf(paragraph: string): string[] {
-  const whole = [...sentences.segment(paragraph)]
+  segmenter ??= new Intl.Segmenter("en", { granularity: "sentence" })
+  const whole = [...segmenter.segment(paragraph)]
     .map(({ segment }) => segment.trim())
     .filter((segment) => segment !== "")
   return whole

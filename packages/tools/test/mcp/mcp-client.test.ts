@@ -54,7 +54,8 @@ afterAll(async () => {
 const transports = {
   stdio: (options: McpOptions & { env?: Record<string, string> } = {}) =>
     mcp.stdio(process.execPath, [program], options),
-  http: (options: McpOptions = {}) => mcp.http(url, { addresses: "any", ...options }),
+  http: (options: McpOptions & { env?: Record<string, string> } = {}) =>
+    mcp.http(url, { addresses: "any", ...options }),
 }
 async function connected(
   transport: keyof typeof transports,
@@ -76,10 +77,16 @@ const cases = (["stdio", "http"] as const).flatMap((transport) =>
 
 describe.each(cases)("a server of the official SDK over $transport, revision $revision", ({ transport, revision }) => {
   let source: McpSource
+  let log: string
   beforeAll(async () => {
-    source = await transports[transport]({ revision, timeoutMs: 1_000 })
+    log = join(folder, `log-${transport}-${revision}`)
+    process.env.MCP_TEST_LOG = log
+    source = await transports[transport]({ revision, timeoutMs: 1_000, env: { MCP_TEST_LOG: log } })
   })
-  afterAll(() => source.close())
+  afterAll(async () => {
+    delete process.env.MCP_TEST_LOG
+    await source.close()
+  })
 
   it("gives its tools: named, sorted, fingerprinted, with their schemas", async () => {
     expect(source).toMatchObject({
@@ -116,6 +123,18 @@ describe.each(cases)("a server of the official SDK over $transport, revision $re
     ])
   })
 
+  it("is told when a call is aborted, and serves the next one", async () => {
+    const controller = new AbortController()
+    const input = { steps: 100, stepMs: 50, report: false }
+    const slow = call(source, "sdk_server__slow", input, controller.signal)
+    await pause(200)
+    controller.abort()
+    await expect(slow).rejects.toThrow(expect.objectContaining({ name: "AbortError" }))
+    while (!existsSync(log)) await pause(20)
+    expect(readFileSync(log, "utf8")).toBe("cancelled\n")
+    expect(await call(source, "sdk_server__add", { a: 1, b: 1 })).toBe("2")
+  })
+
   it("may take longer than its time while it reports progress, and no longer when it does not", async () => {
     expect(await call(source, "sdk_server__slow", { steps: 8, stepMs: 200, report: true })).toBe("done")
     await expect(call(source, "sdk_server__slow", { steps: 8, stepMs: 200, report: false })).rejects.toThrow(
@@ -127,23 +146,10 @@ describe.each(cases)("a server of the official SDK over $transport, revision $re
 
 describe("a server over standard input and output", () => {
   let source: McpSource
-  let log: string
   beforeAll(async () => {
     process.env.CHASQUI_TEST_SECRET = "x"
-    log = join(folder, "log")
-    source = await transports.stdio({ name: "s", env: { MCP_TEST_LOG: log } })
+    source = await transports.stdio({ name: "s", env: { GIVEN: "1" } })
     delete process.env.CHASQUI_TEST_SECRET
-  })
-
-  it("is told when a call is aborted, and serves the next one", async () => {
-    const controller = new AbortController()
-    const slow = call(source, "s__slow", { steps: 100, stepMs: 50, report: false }, controller.signal)
-    await pause(200)
-    controller.abort()
-    await expect(slow).rejects.toThrow(expect.objectContaining({ name: "AbortError" }))
-    while (!existsSync(log)) await pause(20)
-    expect(readFileSync(log, "utf8")).toBe("cancelled\n")
-    expect(await call(source, "s__add", { a: 1, b: 1 })).toBe("2")
   })
 
   it("keeps its tools listed when it dies, fails in words, and is started again for the next call", async () => {
@@ -157,7 +163,7 @@ describe("a server over standard input and output", () => {
 
   it("sees the variables that it is given and nothing else of the host's", async () => {
     const names = String(await call(source, "s__environment")).split(" ")
-    expect(names).toContain("MCP_TEST_LOG")
+    expect(names).toContain("GIVEN")
     expect(names).toContain("PATH")
     expect(names).not.toContain("CHASQUI_TEST_SECRET")
   })

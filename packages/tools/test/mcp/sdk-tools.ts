@@ -5,7 +5,10 @@ import { McpServer } from "@modelcontextprotocol/server"
 import { z } from "zod"
 
 /** Lines about what happened inside, for tests that look from outside. */
-export const logFile = process.env.MCP_TEST_LOG
+const log = (line: string): void => {
+  const file = process.env.MCP_TEST_LOG
+  if (file !== undefined) appendFileSync(file, `${line}\n`)
+}
 
 export function sdkServer(): McpServer {
   const server = new McpServer({ name: "sdk server", version: "1.0.0" })
@@ -41,7 +44,7 @@ export function sdkServer(): McpServer {
     "slow",
     { description: "Takes time", inputSchema: slow },
     async ({ steps, stepMs, report }, { mcpReq }) => {
-      mcpReq.signal.addEventListener("abort", () => logFile && appendFileSync(logFile, "cancelled\n"))
+      mcpReq.signal.addEventListener("abort", () => log("cancelled"))
       for (let step = 0; step < steps && !mcpReq.signal.aborted; step++) {
         await pause(stepMs)
         const progressToken = mcpReq._meta?.progressToken
