@@ -35,6 +35,8 @@ export const coreFiles = [
   "llama-model",
   "guard",
   "approval",
+  "context-policy",
+  "handoff",
   "tool-call",
   "tool-turn",
   "step",

@@ -2,10 +2,10 @@
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { type LlamaModel, llamaModel } from "@chasqui/core"
-import { type EngineOptions, loadEngine } from "@chasqui/engine-cuda"
+import { type LoadOptions, loadEngine } from "@chasqui/engine-cuda"
 import { readCheckpoint } from "./checkpoint.ts"
 
-export interface LlamaOptions extends Pick<EngineOptions, "threads" | "contextLength"> {}
+export interface LlamaOptions extends Omit<LoadOptions, "specialTokens" | "tokenBytes"> {}
 
 /**
  * Gives a function that loads the model. `folder` is a checkpoint in Hugging Face layout; without it, the tiny model that
@@ -17,8 +17,8 @@ export function llama(folder?: string, options: LlamaOptions = {}): () => Promis
     const { tokenizer } = checkpoint
     const engine = await loadEngine(checkpoint.folder, {
       ...options,
-      specialTokens: [...tokenizer.specialTokens.values()],
-      tokenBytes: (token) => tokenizer.bytesOf(token),
+      specialTokens: { ids: [...tokenizer.specialTokens.values()] },
+      tokenBytes: Array.from({ length: tokenizer.vocabularySize }, (_, token) => tokenizer.bytesOf(token)),
     })
     return llamaModel({ name: folder === undefined ? "tiny-llama" : checkpoint.name, tokenizer, engine })
   }

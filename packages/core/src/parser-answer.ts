@@ -5,8 +5,8 @@
 import { readCalls } from "./parser-calls.ts"
 import type { ParserOutput } from "./parser-output.ts"
 import { specialTokens } from "./special-tokens.ts"
-import type { CallContext, CallSink } from "./syntax/call.ts"
-import { codeTool, readPythonCode } from "./syntax/python-code.ts"
+import { type CallContext, type CallSink, codeTool } from "./syntax/call.ts"
+import { readFencedCode, readPythonCode } from "./syntax/python-code.ts"
 import { pythonTag, type Reading, readWord, type Source, skipSpace } from "./syntax/source.ts"
 import type { CallSyntax } from "./turn.ts"
 
@@ -56,7 +56,8 @@ function* readTagged(source: Source, output: ParserOutput, rules: AnswerRules): 
   if (end.anyCall) return end.from
   source.keep()
   const start = source.position
-  const isWhole = yield* readPythonCode(source, codeSink(output))
+  const isFenced = (yield* skipSpace(source)) === "`"
+  const isWhole = yield* (isFenced ? readFencedCode : readPythonCode)(source, codeSink(output))
   if (!isWhole) {
     output.invalidCall(codeTool, source.slice(start), "The turn was cut off before the code was complete.")
   }
@@ -104,8 +105,10 @@ class Prose {
     let callsFrom = from
     const stops = (unit: number): boolean => this.#stops.has(unit)
     for (;;) {
-      this.#pass(this.#source.take(stops))
-      const char = this.#source.char ?? (yield* this.#source.wait())
+      const plain = this.#source.take(stops) || (yield* this.#source.run(stops))
+      this.#pass(plain)
+      if (plain !== "" && this.#source.char === undefined) continue
+      const char = this.#source.char ?? ""
       if (isOver(char)) return char
       if (this.#source.position >= callsFrom && this.#mayBegin(char)) {
         const end = yield* readCalls(this.#source, this.#output, this.#context)

@@ -5,10 +5,11 @@
  */
 import type { ParserOutput } from "./parser-output.ts"
 import { readBuiltinCall } from "./syntax/builtin-call.ts"
-import type { CallContext, CallEnd, CallSink } from "./syntax/call.ts"
+import { type CallContext, type CallEnd, type CallSink, codeTool, text, textAfterFirst } from "./syntax/call.ts"
+import { readFunctionTag } from "./syntax/function-tag.ts"
 import { readJsonCall, readJsonCallArray } from "./syntax/json-call.ts"
-import { codeTool } from "./syntax/python-code.ts"
-import { isSpace, pythonTag, type Reading, type Source, skipSpace } from "./syntax/source.ts"
+import { readPythonicCalls } from "./syntax/pythonic-call.ts"
+import { isSpace, pythonTag, type Reading, readName, readWord, type Source, skipSpace } from "./syntax/source.ts"
 import type { CallSyntax } from "./turn.ts"
 
 /** Characters of an answer that may be held back before it is known what they are; more than a context can hold. */
@@ -24,38 +25,72 @@ export type CallsEnd =
    */
   | { readonly kind: "text"; readonly from: number; readonly anyCall: boolean }
 
+/** Reads calls from here on, if there are any. Before the first of them white space may stand. */
 export function* readCalls(source: Source, output: ParserOutput, context: CallContext): Reading<CallsEnd> {
   const draft = new Drafts(source, output, context)
   let char = yield* skipSpace(source)
+  if (char === "`" && (context.place === "beginning" || context.place === "after-tag")) {
+    if (!(yield* openFence(source))) return draft.giveUp("here")
+    draft.isFenced = true
+    char = yield* skipSpace(source)
+  }
+  const here = draft.isFenced ? { ...context, place: "in-fence" as const } : context
   for (;;) {
-    const end = yield* readCall(source, draft, context, char)
+    const end = yield* readCall(source, draft, here, char)
     if (end.kind === "text") return draft.giveUp(source.atLimit ? "here" : end.resume)
     if (end.kind === "broken") yield* skipBroken(source, end.depth)
+    else if (end.kind === "read") draft.pass()
     const behind = source.position
     char = yield* skipSeparators(source)
+    if (draft.isFenced && !source.atLimit) {
+      if (end.kind !== "read") return draft.giveUp("here")
+      if (isOver(char) || (char === "`" && !(yield* closeFence(source)))) return draft.giveUp("here")
+      if (char === "`") return draft.finish()
+    }
     if (end.kind !== "read") {
       if (source.atLimit || (!draft.announced && !isOver(char))) return draft.giveUp("here")
       draft.commit()
-      draft.invalidate(end.name, behind, end.problem)
+      source.rewind(behind)
+      draft.invalidate(end.name, end.problem)
+      char = yield* skipSeparators(source)
     }
     if (source.atLimit) return draft.giveUp("here")
-    if (isOver(char)) return draft.commit()
+    if (isOver(char)) return draft.finish()
   }
 }
 
 function* readCall(source: Source, sink: CallSink, context: CallContext, char: string): Reading<CallEnd> {
   if (char === "{") return yield* readJsonCall(source, sink, context)
   if (char === "[") {
+    const start = source.position
     source.advance()
     const next = yield* skipSpace(source)
-    if (next === "{") return yield* readJsonCallArray(source, sink, context)
-    return { kind: "text", resume: "after-first" }
+    if (next === "{") return yield* readJsonCallArray(source, sink, context, start)
+    return isLetter(next) ? yield* readPythonicCalls(source, sink, context, start) : textAfterFirst
   }
-  if (/^[\p{L}_]$/u.test(char)) return yield* readBuiltinCall(source, sink, context)
-  return { kind: "text", resume: "here" }
+  if (char === "<") return yield* readFunctionTag(source, sink, context)
+  return isLetter(char) ? yield* readBuiltinCall(source, sink, context) : text
+}
+
+/** Reads the opening line of a fenced block. */
+function* openFence(source: Source): Reading<boolean> {
+  if (!(yield* readWord(source, "```"))) return false
+  yield* readName(source)
+  for (;;) {
+    const char = source.char ?? (yield* source.wait())
+    if (char !== " " && char !== "\t" && char !== "\r") return char === "\n"
+    source.advance()
+  }
+}
+
+/** Reads the closing line of a fenced block, and whether nothing follows it. */
+function* closeFence(source: Source): Reading<boolean> {
+  return (yield* readWord(source, "```")) && (yield* skipSpace(source)) === "" && !source.atLimit
 }
 
 class Drafts implements CallSink {
+  /** Whether the calls stand in a fenced block, which must be the whole answer for them to count. */
+  isFenced = false
   readonly #source: Source
   readonly #output: ParserOutput
   readonly #context: CallContext
@@ -83,8 +118,8 @@ class Drafts implements CallSink {
     return this.#announced
   }
 
-  begin(syntax: CallSyntax): void {
-    this.#start = this.#source.position
+  begin(syntax: CallSyntax, start: number): void {
+    this.#start = start
     this.#syntax = syntax
     this.#name = ""
     this.#input = []
@@ -119,20 +154,31 @@ class Drafts implements CallSink {
     this.#settle()
   }
 
+  /** What was read last is over; where its calls are announced, their closing brackets belong to them. */
+  pass(): void {
+    if (this.#anyCall && this.#whole.length === 0) this.#settle()
+  }
+
+  /** The calls go up to the end, or to a tag. */
+  finish(): CallsEnd {
+    this.commit()
+    this.#source.release()
+    return { kind: "read" }
+  }
+
   /** Everything that is whole is a call. */
-  commit(): CallsEnd {
+  commit(): void {
     for (const call of this.#whole) {
       this.#output.startCall(call.name, call.syntax)
       this.#output.writeInput(call.input)
       this.#output.endCall()
     }
     this.#whole = []
-    return { kind: "read" }
   }
 
-  /** The call in progress, up to `behind`, is none. */
-  invalidate(name: string, behind: number, problem: string): void {
-    this.#output.invalidCall(name, this.#source.slice(this.#start, behind), problem)
+  /** The call in progress, read to its end, is none. */
+  invalidate(name: string, problem: string): void {
+    this.#output.invalidCall(name, this.#source.slice(this.#start), problem)
     this.#settle()
   }
 
@@ -157,7 +203,7 @@ class Drafts implements CallSink {
    */
   #isCertain(name: string): boolean {
     const { place, offered } = this.#context
-    if (place === "after-prose" || place === "in-fence") return false
+    if (place === "after-prose" || this.isFenced) return false
     if (place === "beginning" || this.#anyCall) return offered.has(name)
     if (this.#syntax === "function-tag") return true
     if (this.#syntax === "json-call") return offered.has(name)
@@ -189,6 +235,10 @@ function* skipBroken(source: Source, depth: number): Reading<void> {
 
 const brackets = new Set([..."{[()]}"].map((bracket) => bracket.charCodeAt(0)))
 const isBracket = (unit: number): boolean => brackets.has(unit)
+
+function isLetter(char: string): boolean {
+  return /^[\p{L}_]$/u.test(char)
+}
 
 function isOver(char: string): boolean {
   return char === "" || char === pythonTag

@@ -80,19 +80,19 @@ export function forkTrace(trace: Trace, fingerprint: string, point: ForkPoint = 
     if (run > lastRun || (run === lastRun && event.type === "step-start" && event.step === point.step)) break
     fold.take(event)
   }
-  return transcript
+  return fold.transcript
 }
 
 /** Does to a transcript what the run did that emitted the events. */
 class Fold {
-  readonly #transcript: Transcript
+  transcript: Transcript
   readonly #trusted: boolean
   #open: AssistantTurn | undefined
   #results: ToolResult[] = []
   #calls: string[] = []
 
   constructor(transcript: Transcript, trusted: boolean) {
-    this.#transcript = transcript
+    this.transcript = transcript
     this.#trusted = trusted
   }
 
@@ -100,9 +100,9 @@ class Fold {
     switch (event.type) {
       case "run-start":
         if (event.input === undefined) break
-        closeOpenCalls(this.#transcript, this.#results)
+        closeOpenCalls(this.transcript, this.#results)
         this.#clear()
-        this.#transcript.append({ role: "user", content: event.input })
+        this.transcript.append({ role: "user", content: event.input })
         break
       case "step-start":
         this.#clear()
@@ -118,13 +118,20 @@ class Fold {
         this.#answer()
         break
       case "step-end":
-        this.#open = readTurn(event.turn, this.#transcript.turns.length, this.#trusted) as AssistantTurn
-        this.#transcript.append(this.#open)
-        this.#transcript.countCalls(this.#calls.length)
+        this.#open = readTurn(event.turn, this.transcript.turns.length, this.#trusted) as AssistantTurn
+        this.transcript.append(this.#open)
+        this.transcript.countCalls(this.#calls.length)
         this.#answer()
         break
+      case "transcript-replaced": {
+        const turns = event.turns.map((turn, index) => readTurn(turn, index, this.#trusted))
+        const next = new Transcript(this.transcript.id, event.options as unknown as PromptOptions, turns)
+        next.countCalls(this.transcript.calls)
+        this.transcript = next
+        break
+      }
       case "output-invalid":
-        this.#transcript.append(askAgain(event.problem))
+        this.transcript.append(askAgain(event.problem))
         break
     }
   }
@@ -134,7 +141,7 @@ class Fold {
     if (this.#open === undefined || this.#results.length < this.#calls.length) return
     for (const id of this.#calls) {
       const result = this.#results.find(({ callId }) => callId === id)
-      if (result !== undefined) this.#transcript.append(resultTurn(result))
+      if (result !== undefined) this.transcript.append(resultTurn(result))
     }
     this.#clear()
   }

@@ -45,7 +45,11 @@ class NumpyLlama:
         """h (n, dim) -> (n, heads * head_dim), and the keys and values (past + n, kv_heads, head_dim)."""
         n, head_dim = len(h), self.config["head_dim"]
         heads, kv_heads = self.config["num_attention_heads"], self.config["num_key_value_heads"]
-        rotate = lambda z: z * cos + np.concatenate([-z[..., head_dim // 2 :], z[..., : head_dim // 2]], -1) * sin  # noqa: E731
+
+        def rotate(z):
+            half = head_dim // 2
+            return z * cos + np.concatenate([-z[..., half:], z[..., :half]], -1) * sin
+
         q = rotate((h @ weight("self_attn.q_proj").T).reshape(n, heads, head_dim))
         k = rotate((h @ weight("self_attn.k_proj").T).reshape(n, kv_heads, head_dim))
         v = (h @ weight("self_attn.v_proj").T).reshape(n, kv_heads, head_dim)

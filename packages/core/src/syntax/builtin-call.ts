@@ -11,6 +11,7 @@ import {
   type CallContext,
   type CallEnd,
   type CallSink,
+  codeTool,
   describeBreak,
   type LiteralEnd,
   read,
@@ -44,13 +45,13 @@ export function writeBuiltinCall(call: Call): readonly PromptPart[] {
 const onlyArguments: ReadonlyMap<string, string> = new Map([
   ["brave_search", "query"],
   ["wolfram_alpha", "query"],
-  ["code_interpreter", "code"],
+  [codeTool, "code"],
 ])
 
 /** Reads one call; the source stands at the first letter of a name. */
 export function* readBuiltinCall(source: Source, sink: CallSink, context: CallContext): Reading<CallEnd> {
-  sink.begin("builtin-call")
   const start = source.position
+  sink.begin("builtin-call", start)
   const name = context.place === "after-tag" ? yield* readAnyTool(source) : yield* readBuiltin(source, context)
   if (!mayBeCalled(name, context)) return textAfterFirst
   if ((source.char ?? (yield* source.wait())) !== "(") return textAfterFirst
@@ -87,7 +88,7 @@ function* readBuiltin(source: Source, context: CallContext): Reading<string> {
 function mayBeCalled(name: string, context: CallContext): boolean {
   if (name === "") return false
   if (context.place !== "after-tag") return context.builtins.has(name)
-  return context.offered.has(name) || onlyArguments.has(name) || !context.offered.has("code_interpreter")
+  return context.offered.has(name) || onlyArguments.has(name) || !context.offered.has(codeTool)
 }
 
 interface Draft {
@@ -151,7 +152,8 @@ function* readValue(source: Source, sink: CallSink, call: Draft): Reading<CallEn
  */
 function* readFirstText(source: Source, sink: CallSink, call: Draft, key: string): Reading<CallEnd> {
   const opening = (yield* readQuotes(source))!
-  const from = source.position
+  const isEmpty = opening.quotes === ""
+  const from = source.position - (isEmpty ? 1 : 0)
   let differs = false
   const write = (json: string) => {
     differs ||= json.includes("\\")
@@ -166,14 +168,16 @@ function* readFirstText(source: Source, sink: CallSink, call: Draft, key: string
     if (quotes !== "") end = yield* readPythonText(source, quotes, "", write)
   }
   if (end.kind === "unfinished") return unfinished(source, call, end.expected, false)
-  const written = source.position - (end.kind === "read" ? quotes.length : 0)
+  const written = isEmpty ? from : source.position - (end.kind === "read" ? quotes.length : 0)
   if (end.kind === "read" && (yield* endsHere(source))) {
     sink.write('"')
     return read
   }
+  if (source.char === undefined) return unfinished(source, call, '"," or ")"', false)
+  const endsLine = call.name !== codeTool && source.char !== "\n"
   const failed = broken(source, call, sink, end.kind === "broken" ? end.expected : '"," or ")"')
-  if (quotes.length !== 1 || call.context.place === "after-prose" || (differs && sink.announced)) return failed
-  const closing = yield* readVerbatim(source, call)
+  if (quotes.length > 1 || call.context.place === "after-prose" || (differs && sink.announced)) return failed
+  const closing = yield* readVerbatim(source, endsLine)
   if (closing < written) return failed
   if (differs) {
     sink.restart()
@@ -202,11 +206,11 @@ function* endsHere(source: Source): Reading<boolean> {
 }
 
 /**
- * Reads on to the end of the text that an unescaped value can reach: the line, for code the answer. Gives the position
- * of the value's closing quote; the source stands before the closing parenthesis. -1 when none is there.
+ * Reads on to the end of the text that an unescaped value can reach: the line, or where lines belong to the value the
+ * answer. Gives the position of the value's closing quote; the source stands before the closing parenthesis. -1 when
+ * none is there.
  */
-function* readVerbatim(source: Source, call: Draft): Reading<number> {
-  const endsLine = call.name !== "code_interpreter"
+function* readVerbatim(source: Source, endsLine: boolean): Reading<number> {
   let quote = -1
   let closing = -1
   for (;;) {
@@ -233,7 +237,7 @@ function* readVerbatim(source: Source, call: Draft): Reading<number> {
 /** Whether a call that breaks is to be reported, rather than to be taken for prose or for code. */
 function isMeant(call: Draft, sink: CallSink): boolean {
   if (sink.announced) return true
-  return call.context.place === "after-tag" ? !call.context.offered.has("code_interpreter") : false
+  return call.context.place === "after-tag" ? !call.context.offered.has(codeTool) : false
 }
 
 function broken(source: Source, call: Draft, sink: CallSink, expected: string, depth = 0): CallEnd {

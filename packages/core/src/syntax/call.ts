@@ -5,6 +5,9 @@
 import type { CallSyntax } from "../turn.ts"
 import type { Source } from "./source.ts"
 
+/** The tool that runs code, for which text after the tag is meant when it is nothing else. */
+export const codeTool = "code_interpreter"
+
 /** Where in the answer a call is looked for. Reading is strictest after prose, where most look-alikes stand. */
 export type Place = "beginning" | "after-tag" | "after-prose" | "in-fence"
 
@@ -18,7 +21,8 @@ export interface CallContext {
 
 /** Takes what a reader finds. A call is `begin`, pieces of its input as JSON text, its `name` once known, `end`. */
 export interface CallSink {
-  begin(syntax: CallSyntax): void
+  /** `start`: the position of the call's first character, or of the first of a list of calls. */
+  begin(syntax: CallSyntax, start: number): void
   /** The name is known, and what follows can only be this call's input. */
   name(name: string): void
   write(json: string): void
@@ -59,7 +63,8 @@ export function describeBreak(source: Source, start: number, at: number, expecte
   const before = source.slice(start, at)
   const line = before.split("\n").length
   const column = before.length - before.lastIndexOf("\n")
-  const found = source.char === undefined ? "the end" : describeCharacter(source.withNames(source.char))
+  const [char = ""] = at < source.position ? source.slice(at, at + 2) : [source.withNames(source.char ?? "")]
+  const found = char === "" ? "the end" : describeCharacter(char)
   return `at line ${line}, column ${column} (character ${before.length}) of the call: expected ${expected}, found ${found}`
 }
 

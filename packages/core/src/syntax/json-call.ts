@@ -30,9 +30,14 @@ export function renderJsonCall(
 }
 
 /** Reads one call object; the source stands at its `{`. */
-export function* readJsonCall(source: Source, sink: CallSink, context: CallContext): Reading<CallEnd> {
-  sink.begin("json-call")
-  const call: Draft = { start: source.position, name: undefined, hasInput: false, others: false, closers: "" }
+export function* readJsonCall(
+  source: Source,
+  sink: CallSink,
+  context: CallContext,
+  start: number = source.position,
+): Reading<CallEnd> {
+  sink.begin("json-call", start)
+  const call: Draft = { start, name: undefined, hasInput: false, others: false, closers: "" }
   const end = yield* readMembers(source, sink, context, call)
   if (end.kind === "read") return finish(sink, context, call)
   if (end.kind === "unfinished" && source.ending === "complete" && end.closers !== null && isOffered(call, context)) {
@@ -41,11 +46,20 @@ export function* readJsonCall(source: Source, sink: CallSink, context: CallConte
   return whole(source, context, call, end)
 }
 
-/** Reads a JSON array of call objects; the source stands behind its `[`, and a `{` comes next. */
-export function* readJsonCallArray(source: Source, sink: CallSink, context: CallContext): Reading<CallEnd> {
+/** Reads a JSON array of call objects, whose `[` is at `start`; the source stands at the first `{`. */
+export function* readJsonCallArray(
+  source: Source,
+  sink: CallSink,
+  context: CallContext,
+  start: number,
+): Reading<CallEnd> {
+  let from: number | undefined = start
   for (let char = yield* skipSpace(source); char === "{"; char = yield* skipSpace(source)) {
-    const end = yield* readJsonCall(source, sink, context)
-    if (end.kind !== "read") return end.kind === "text" ? text : end
+    const end = yield* readJsonCall(source, sink, context, from)
+    from = undefined
+    if (end.kind === "text") return text
+    if (end.kind === "broken") return { ...end, depth: end.depth + 1 }
+    if (end.kind === "unfinished") return end
     if ((yield* skipSpace(source)) === ",") source.advance()
   }
   const char = source.char ?? ""

@@ -51,10 +51,11 @@ export function* readJson(source: Source, write: Write): Reading<LiteralEnd> {
 export function* readJsonString(source: Source, write: Write): Reading<LiteralEnd> {
   pass(source, write, '"')
   for (;;) {
-    const plain = source.take(endsPlainText)
+    const plain = source.take(endsPlainText) || (yield* source.run(endsPlainText))
     if (plain !== "") write(plain)
-    const char = source.char ?? (yield* source.wait())
-    if (char === "") return { kind: "unfinished", closers: null, expected: "the closing quote of a string" }
+    const char = source.char
+    if (plain !== "" && char === undefined) continue
+    if (char === undefined) return { kind: "unfinished", closers: null, expected: "the closing quote of a string" }
     if (char === '"') {
       pass(source, write, char)
       return { kind: "read" }

@@ -87,10 +87,11 @@ export function* readPythonText(source: Source, quotes: string, prefix: string, 
   const raw = prefix.includes("r")
   const stops = (unit: number): boolean => unit === quote.charCodeAt(0) || unit === 92 || unit === 10
   for (;;) {
-    const plain = source.take(stops)
+    const plain = source.take(stops) || (yield* source.run(stops))
     if (plain !== "") write(inJson(plain))
-    const char = source.char ?? (yield* source.wait())
-    if (char === "") return { kind: "unfinished", closers: null, expected: `the closing ${quotes} of a string` }
+    const char = source.char
+    if (plain !== "" && char === undefined) continue
+    if (char === undefined) return { kind: "unfinished", closers: null, expected: `the closing ${quotes} of a string` }
     if (char === quote) {
       const count = yield* countQuotes(source, quotes)
       if (count === quotes.length) return { kind: "read" }

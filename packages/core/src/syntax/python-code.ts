@@ -6,11 +6,9 @@
 import type { PromptPart } from "../prompt-part.ts"
 import { specialTokens } from "../special-tokens.ts"
 import type { JsonObject } from "../turn.ts"
-import type { CallSink } from "./call.ts"
+import { type CallSink, codeTool } from "./call.ts"
 import { inJson } from "./literal-python.ts"
 import { isSpace, pythonTag, type Reading, type Source, skipSpace } from "./source.ts"
-
-export const codeTool = "code_interpreter"
 
 /** The tag and the code. */
 export function renderPythonCode(call: { readonly input: JsonObject }): readonly PromptPart[] {
@@ -23,19 +21,20 @@ export function renderPythonCode(call: { readonly input: JsonObject }): readonly
  */
 export function* readPythonCode(source: Source, sink: CallSink): Reading<boolean> {
   yield* skipSpace(source)
-  sink.begin("python-code")
+  sink.begin("python-code", source.position)
   sink.name(codeTool)
   sink.write('{"code": "')
   let quotes = ""
   let space = ""
   for (;;) {
-    const plain = source.take(endsPlainCode)
+    const plain = source.take(endsPlainCode) || (yield* source.run(endsPlainCode))
     if (plain !== "") {
       sink.write(inJson(space + plain))
       space = ""
     }
-    const char = source.char ?? (yield* source.wait())
-    if (char === "" || (char === pythonTag && quotes === "")) break
+    const char = source.char
+    if (plain !== "" && char === undefined) continue
+    if (char === undefined || (char === pythonTag && quotes === "")) break
     source.advance()
     if (isSpace(char)) {
       space += char
@@ -53,6 +52,31 @@ export function* readPythonCode(source: Source, sink: CallSink): Reading<boolean
   sink.end()
   return true
 }
+
+/**
+ * Reads code that stands in a fence, as `readPythonCode` does, and leaves the fence away if nothing follows it. What it is
+ * shows only at the end. Kept text must reach back to here.
+ */
+export function* readFencedCode(source: Source, sink: CallSink): Reading<boolean> {
+  const start = source.position
+  for (;;) {
+    source.take(endsNothing)
+    const char = source.char ?? (yield* source.wait())
+    if (char === "" || char === pythonTag) break
+    source.advance()
+  }
+  sink.begin("python-code", start)
+  sink.name(codeTool)
+  if (source.ending === "cut-off") return false
+  const whole = source.slice(start).trim()
+  const line = whole.indexOf("\n")
+  const inside = whole.endsWith("```") && line !== -1 ? whole.slice(line + 1, -3) : "```"
+  sink.write(JSON.stringify({ code: inside.includes("```") ? whole : inside.trim() }))
+  sink.end()
+  return true
+}
+
+const endsNothing = (): boolean => false
 
 /** The character after a backslash in a string: never a closing quote. */
 function* passEscaped(source: Source, sink: CallSink): Reading<void> {

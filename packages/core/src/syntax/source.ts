@@ -45,7 +45,9 @@ export class Source {
 
   /** The next character, or undefined when it has not arrived or there is none: then `yield* wait()`. */
   get char(): string | undefined {
-    return this.#index < this.#readable ? this.#chunk[this.#index] : undefined
+    if (this.#index >= this.#readable) return undefined
+    const end = this.#index + (isHighSurrogate(this.#chunk.charCodeAt(this.#index)) ? 2 : 1)
+    return this.#chunk.slice(this.#index, end)
   }
 
   /** True when reading stopped at the limit and not at the end. */
@@ -57,8 +59,7 @@ export class Source {
   feed(text: string): void {
     let whole = this.#half + text
     this.#half = ""
-    const last = whole.charCodeAt(whole.length - 1)
-    if (last >= 0xd800 && last <= 0xdbff) {
+    if (isHighSurrogate(whole.charCodeAt(whole.length - 1))) {
       this.#half = whole.slice(-1)
       whole = whole.slice(0, -1)
     }
@@ -88,7 +89,7 @@ export class Source {
   }
 
   advance(): void {
-    this.#index++
+    this.#index += isHighSurrogate(this.#chunk.charCodeAt(this.#index)) ? 2 : 1
   }
 
   /** Reads the longest run that has arrived and holds no special token and no character that `stops`. */
@@ -97,12 +98,20 @@ export class Source {
     let index = from
     while (index < this.#readable) {
       const unit = this.#chunk.charCodeAt(index)
-      if (unit >= 0xd800 && unit <= 0xdbff && index + 1 < this.#readable) index += 2
+      if (isHighSurrogate(unit)) index += 2
       else if (stops(unit) || (unit >= 0xdc00 && unit <= 0xdfff)) break
       else index++
     }
     this.#index = index
     return this.#chunk.slice(from, index)
+  }
+
+  /** As `take`, but waits for the run to begin: "" means that something stops here, or that the answer is over. */
+  *run(stops: (unit: number) => boolean): Reading<string> {
+    for (;;) {
+      const run = this.take(stops)
+      if (run !== "" || this.char !== undefined || (yield* this.wait()) === "") return run
+    }
   }
 
   /** The special token that a character stands for. */
@@ -130,14 +139,14 @@ export class Source {
 
   /** Kept text between two positions, special tokens by name. */
   slice(from: number, to: number = this.position): string {
-    if (from < this.#base) this.#gather()
+    if (from < this.#base) this.#gather(from)
     const text = this.#chunk.slice(from - this.#base, to - this.#base)
     return text.isWellFormed() ? text : this.withNames(text)
   }
 
   /** Goes back to a kept position. */
   rewind(to: number): void {
-    if (to < this.#base) this.#gather()
+    if (to < this.#base) this.#gather(to)
     this.#index = to - this.#base
   }
 
@@ -167,28 +176,34 @@ export class Source {
     this.#append("\ufffd")
   }
 
-  /** Makes what is kept of earlier chunks part of the chunk again. */
-  #gather(): void {
-    const position = this.position
-    this.#chunk = this.#kept.join("") + this.#chunk
-    this.#kept = []
-    this.#base = this.#keptFrom
-    this.#index = position - this.#base
+  /** Makes earlier chunks, back to the one that holds a position, part of the chunk again. */
+  #gather(from: number): void {
+    const pieces: string[] = []
+    let base = this.#base
+    while (base > from && this.#kept.length > 0) {
+      const piece = this.#kept.pop()!
+      pieces.push(piece)
+      base -= piece.length
+    }
+    this.#index += this.#base - base
+    this.#chunk = pieces.reverse().join("") + this.#chunk
+    this.#base = base
     this.#setLimit(this.#limit)
   }
 
   #setLimit(limit: number): void {
     this.#limit = limit
-    this.#readable = Math.max(0, Math.min(this.#chunk.length, limit - this.#base))
+    const readable = Math.max(0, Math.min(this.#chunk.length, limit - this.#base))
+    this.#readable = readable + (isHighSurrogate(this.#chunk.charCodeAt(readable - 1)) ? 1 : 0)
   }
 }
 
 /** Reads over white space. */
 export function* skipSpace(source: Source): Reading<string> {
   for (;;) {
-    source.take(isNoSpace)
     const char = source.char ?? (yield* source.wait())
     if (!isSpace(char)) return char
+    source.advance()
   }
 }
 
@@ -212,8 +227,10 @@ export function* readName(source: Source): Reading<string> {
   }
 }
 
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff
+}
+
 export function isSpace(char: string): boolean {
   return char === " " || (char >= "\t" && char <= "\r")
 }
-
-const isNoSpace = (unit: number): boolean => unit !== 32 && !(unit >= 9 && unit <= 13)

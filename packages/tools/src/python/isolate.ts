@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto"
 import type IsolatedVm from "isolated-vm"
 import { ivm } from "./isolated-vm.ts"
 import type { SandboxLimits } from "./limits.ts"
+import type { Packages } from "./packages.ts"
 import type { PyodideFiles } from "./pyodide-files.ts"
 import { type IsolateScript, preload, runnerProgram, scriptsAfter, scriptsBefore } from "./snapshot-sources.ts"
 
@@ -38,18 +39,12 @@ export interface CallFile {
   readonly contents: ArrayBuffer
 }
 
-export interface PackageFile {
-  readonly path: string
-  readonly contents: Uint8Array
-}
-
 export interface IsolateSetup {
   readonly pyodide: PyodideFiles
   readonly limits: SandboxLimits
   /** A memory image made by `makeSnapshot` of the same setup; absent: a cold boot, about ten times slower. */
   readonly snapshot?: SharedArrayBuffer
-  /** Files for site-packages, and the modules of them that are loaded before the isolate is hardened. */
-  readonly packages?: { readonly files: readonly PackageFile[]; readonly imports: string }
+  readonly packages?: Packages
 }
 
 /** Where code runs and files live. */
@@ -93,7 +88,7 @@ export class PythonIsolate {
     const isolate = new ivm.Isolate({
       memoryLimit: setup.limits.heapMb,
       // V8 is out of memory where it cannot recover: nothing in this process can be trusted to go on.
-      onCatastrophicError: () => process.kill(process.pid, "SIGKILL"),
+      onCatastrophicError: () => process.exit(70),
     })
     try {
       const parts = await boot(isolate, setup, "interpreter")
@@ -221,7 +216,7 @@ async function boot(
     lock: pyodide.lock,
     runner: runnerProgram(),
     preload,
-    packageImports: packages?.imports ?? "",
+    imports: packages?.imports ?? [],
     home: homeFolder,
     resultCharacters: limits.resultCharacters,
     artifactBytes: limits.artifactBytes,
@@ -235,7 +230,7 @@ async function boot(
       give(settings),
       want,
       setup.snapshot ? give(setup.snapshot) : undefined,
-      give((packages?.files ?? []).map(({ path, contents }) => [path, contents])),
+      give((packages?.wheels ?? []).map(({ name, contents }) => [name, contents])),
       give(stdout),
       give(stderr),
       give(interrupt),

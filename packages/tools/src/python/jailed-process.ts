@@ -4,7 +4,7 @@
  */
 import type { ChildProcess } from "node:child_process"
 import { encodeFrame, FrameReader } from "./frame.ts"
-import { startJail } from "./jail.ts"
+import { isJailComplaint, type JailOptions, startJail } from "./jail.ts"
 import type { SandboxLimits } from "./limits.ts"
 import { decodeReply, type Reply, type Request, type Stream } from "./protocol.ts"
 
@@ -46,10 +46,11 @@ export class JailedProcess {
   #lastId = 0
   #gone: ProcessGone | undefined
   #complaint = ""
+  #heard = false
 
-  constructor(limits: SandboxLimits, readableFolders: readonly string[]) {
+  constructor(limits: SandboxLimits, jail: JailOptions) {
     this.#limits = limits
-    this.#child = startJail({ readableFolders })
+    this.#child = startJail(jail)
     const { stdin, stdout, stderr } = this.#child
     const reader = new FrameReader({
       jsonBytes: 16 * (limits.outputBytes + limits.resultCharacters) + 4 * 1024 * 1024,
@@ -66,7 +67,9 @@ export class JailedProcess {
         resolve()
       })
       this.#child.once("close", (code, signal) => {
-        this.#end(`ended by itself (${signal ?? `exit code ${code}`}). ${this.#complaint}`.trim())
+        // What the process wrote about itself names files of the host: it is for whoever starts it, never for the model.
+        const complaint = this.#heard ? "" : this.#complaint
+        this.#end(`ended by itself (${signal ?? `exit code ${code}`}). ${complaint}`.trim())
         resolve()
       })
     })
@@ -75,6 +78,11 @@ export class JailedProcess {
 
   get gone(): ProcessGone | undefined {
     return this.#gone
+  }
+
+  /** The process never ran: this system does not let its walls be built. */
+  get wallsRefused(): boolean {
+    return this.#gone !== undefined && !this.#heard && isJailComplaint(this.#complaint)
   }
 
   /** Sends the set-up; the reply says whether the snapshot had to be made. */
@@ -100,7 +108,7 @@ export class JailedProcess {
 
   /** Kills, and is done when the process is gone. */
   async close(): Promise<void> {
-    this.#child.ref()
+    this.#holdHost()
     this.kill("was closed")
     await this.#ended
   }
@@ -110,8 +118,7 @@ export class JailedProcess {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.kill(`did not answer within ${options.deadlineMs} ms`), options.deadlineMs)
       this.#waiting.set(id, { resolve, reject, timer, onOutput: options.onOutput, outputBytes: 0 })
-      this.#child.ref()
-      for (const pipe of this.#pipes()) pipe.ref()
+      this.#holdHost()
       this.#write(request, options.attachment)
     })
   }
@@ -122,6 +129,7 @@ export class JailedProcess {
 
   #receive(reader: FrameReader, chunk: Uint8Array): void {
     if (this.#gone) return
+    this.#heard = true
     try {
       for (const { json, attachment } of reader.push(chunk)) {
         const reply = decodeReply(json, attachment.byteLength)
@@ -167,6 +175,11 @@ export class JailedProcess {
   #letHostEnd(): void {
     this.#child.unref()
     for (const pipe of this.#pipes()) pipe.unref()
+  }
+
+  #holdHost(): void {
+    this.#child.ref()
+    for (const pipe of this.#pipes()) pipe.ref()
   }
 
   #pipes(): { ref(): unknown; unref(): unknown }[] {

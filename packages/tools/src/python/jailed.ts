@@ -11,6 +11,9 @@ import { readSnapshot } from "./snapshot-file.ts"
 /** How often text that was printed goes to the host while code runs. */
 const outputIntervalMs = 40
 
+/** The kernel's limit comes first where there is one; this check holds where there is none. */
+let mostResidentBytes = Number.POSITIVE_INFINITY
+
 const boxes = new Map<number, PythonIsolate>()
 let setup: IsolateSetup | undefined
 
@@ -71,10 +74,11 @@ async function answer(request: Request, attachment: Uint8Array<ArrayBuffer>): Pr
 
 async function start(request: Extract<Request, { type: "start" }>, attachment: Uint8Array<ArrayBuffer>): Promise<void> {
   const { limits, snapshot } = request
+  mostResidentBytes = request.memoryMb * 1024 * 1024
   const pyodide = readPyodideFiles(request.pyodideFolder, limits.memoryMb * 1024 * 1024)
-  const contents = cutBytes(attachment, request.packages)
-  const files = request.packages.map(({ path }, i) => ({ path, contents: contents[i]! }))
-  const packages = { files, imports: request.packageImports }
+  const contents = cutBytes(attachment, request.wheels)
+  const wheels = request.wheels.map(({ name }, i) => ({ name, contents: contents[i]! }))
+  const packages = { wheels, imports: request.imports }
   const found = readSnapshot(snapshot.path, snapshot.key)
   const image = found ?? new Uint8Array(await makeSnapshot({ pyodide, limits }))
   setup = { pyodide, limits, packages, snapshot: shareBytes(image) }
@@ -92,6 +96,7 @@ async function run(
   const timer = setInterval(() => {
     stdout.forward("running")
     stderr.forward("running")
+    if (residentBytes() > mostResidentBytes) process.exit(70)
   }, outputIntervalMs)
   const outcome = await box.execute(code, timeoutMs)
   clearInterval(timer)
@@ -100,6 +105,15 @@ async function run(
   if (box.dead) boxes.delete(number)
   const contents = outcome.status === "died" ? [] : outcome.files.map((file) => new Uint8Array(file.contents))
   send({ type: "ran", id, outcome: wireOutcome(outcome, stdout.cut, stderr.cut) }, contents)
+}
+
+/** 0 where it cannot be told: within the namespaces there is no /proc, and the kernel's own limit holds. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return 0
+  }
 }
 
 function wireOutcome(outcome: CallOutcome, stdoutCut: boolean, stderrCut: boolean) {

@@ -6,9 +6,10 @@ import { accessSync, constants, mkdirSync, readFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { pyodideFolder } from "./jail.ts"
-import { JailedProcess, type ProcessGone } from "./jailed-process.ts"
+import { type JailKind, pyodideFolder, strictestJail, weakerJail } from "./jail.ts"
+import { JailedProcess, ProcessGone } from "./jailed-process.ts"
 import type { SandboxLimits } from "./limits.ts"
+import type { Packages } from "./packages.ts"
 import { SandboxError } from "./sandbox-error.ts"
 import { isPrivateFolder, snapshotKey, snapshotPath, writeSnapshot } from "./snapshot-file.ts"
 import { snapshotSources } from "./snapshot-sources.ts"
@@ -21,6 +22,10 @@ export interface Box {
 export interface ProcessPoolOptions {
   readonly limits: SandboxLimits
   readonly processPer: "tool" | "session"
+  readonly packages: Packages
+  readonly namespaces: "auto" | "required" | "off"
+  /** Interpreters that a shared process may hold at once. */
+  readonly maxSandboxes: number
   /** Where the memory snapshot is kept; must belong to this user alone. */
   readonly cacheFolder: string | undefined
 }
@@ -32,6 +37,7 @@ export class ProcessPool {
   readonly #options: ProcessPoolOptions
   readonly #processes = new Set<JailedProcess>()
   #shared: Promise<JailedProcess> | undefined
+  #jail: JailKind | undefined
   #lastBox = 0
 
   constructor(options: ProcessPoolOptions) {
@@ -65,25 +71,72 @@ export class ProcessPool {
     return this.#shared
   }
 
+  /** Which walls stand around the processes; undefined before the first one has started. */
+  get jail(): JailKind | undefined {
+    return this.#jail
+  }
+
   async #startProcess(): Promise<JailedProcess> {
-    const { limits } = this.#options
+    const { namespaces } = this.#options
+    const strictest = strictestJail()
+    const first = namespaces === "off" && strictest === "namespaces" ? "limits" : strictest
+    if (namespaces === "required" && first !== "namespaces") throw noNamespaces(`${process.platform} has none`)
+    for (let kind: JailKind | undefined = this.#jail ?? first; kind; kind = weakerJail(kind)) {
+      const jailed = await this.#startIn(kind)
+      if (!(jailed instanceof SandboxError)) {
+        this.#jail = kind
+        return jailed
+      }
+      if (namespaces === "required") throw noNamespaces(jailed.detail)
+    }
+    throw cannotStart("No kind of process could be started.")
+  }
+
+  /** The process, or the error of a system that does not allow such walls. */
+  async #startIn(kind: JailKind): Promise<JailedProcess | SandboxError> {
+    const { limits, processPer, maxSandboxes, packages } = this.#options
     for (const process of this.#processes) if (process.gone) this.#processes.delete(process)
     const folder = cacheFolder(this.#options.cacheFolder)
     const key = snapshotKey([readPyodideVersion(), limits.memoryMb, ...snapshotSources()])
     const path = snapshotPath(folder, key)
-    const process = new JailedProcess(limits, [folder])
+    const memoryMb = processMemoryMb(limits, processPer === "session" ? 1 : maxSandboxes)
+    const process = new JailedProcess(limits, { kind, cacheFolder: folder, memoryMb })
     this.#processes.add(process)
-    const { reply, attachment } = await process
-      .start(
-        { type: "start", pyodideFolder, limits, snapshot: { path, key }, packages: [], packageImports: "" },
-        { deadlineMs: startDeadlineMs },
+    try {
+      const { reply, attachment } = await process.start(
+        {
+          type: "start",
+          pyodideFolder,
+          limits,
+          memoryMb,
+          snapshot: { path, key },
+          wheels: packages.wheels.map(({ name, contents }) => ({ name, bytes: contents.byteLength })),
+          imports: packages.imports,
+        },
+        { deadlineMs: startDeadlineMs, attachment: Buffer.concat(packages.wheels.map(({ contents }) => contents)) },
       )
-      .catch((gone: ProcessGone) => Promise.reject(cannotStart(gone.message, gone)))
-    if (reply.type === "failed") throw cannotStart(reply.detail)
-    // No user code has run yet: what the process sends now is what Pyodide's own files make.
-    if (reply.type === "ready" && reply.snapshot === "made") writeSnapshot(path, key, attachment)
-    return process
+      if (reply.type === "failed") throw new ProcessGone(reply.detail)
+      // No user code has run yet: what the process sends now is what Pyodide's own files make.
+      if (reply.type === "ready" && reply.snapshot === "made") writeSnapshot(path, key, attachment)
+      return process
+    } catch (error) {
+      if (process.wallsRefused) return cannotStart(String(error), error)
+      throw cannotStart(String(error), error)
+    }
   }
+}
+
+/** Node, Pyodide's code and the snapshot take less than 1.5 GiB of private memory; each interpreter takes its limits. */
+function processMemoryMb({ memoryMb, heapMb }: SandboxLimits, sandboxes: number): number {
+  return 1536 + sandboxes * (memoryMb + heapMb + 64)
+}
+
+function noNamespaces(detail: string): SandboxError {
+  return new SandboxError({
+    reason: "no-namespaces",
+    detail: `The sandbox was told to require namespaces, and this system does not give them: ${detail}`,
+    fix: 'Allow unprivileged user namespaces, or make the sandbox with `namespaces: "auto"`.',
+  })
 }
 
 function readPyodideVersion(): string {

@@ -10,11 +10,13 @@ export type Request =
       readonly type: "start"
       readonly pyodideFolder: string
       readonly limits: SandboxLimits
+      /** The most memory that the process may hold, in MiB. */
+      readonly memoryMb: number
       /** The snapshot's file and the key that it must carry; made anew where that fails. */
       readonly snapshot: { readonly path: string; readonly key: string }
-      /** Files for each sandbox's site-packages; their bytes are in the attachment, one after the other. */
-      readonly packages: readonly { readonly path: string; readonly bytes: number }[]
-      readonly packageImports: string
+      /** For each interpreter; the wheels' bytes are in the attachment, one after the other. */
+      readonly wheels: readonly { readonly name: string; readonly bytes: number }[]
+      readonly imports: readonly string[]
     }
   | { readonly type: "create"; readonly id: number; readonly box: number }
   | {

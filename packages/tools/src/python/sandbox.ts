@@ -1,15 +1,18 @@
 /**
  * The Python sandbox as the host sees it: code goes in with the name of its session, an outcome comes out, whatever the code does.
- * Gives each session an interpreter of its own, keeps spares warm, throws away what died or is not used any more. It knows nothing
- * of models or of the text that a model reads.
+ * Walls, processes and the sessions' interpreters are kept in the files beside. It knows nothing of models or of the text that a
+ * model reads.
  */
 import { type Artifact, artifactOf } from "./artifact.ts"
 import type { DeathCause } from "./isolate.ts"
+import type { JailKind } from "./jail.ts"
 import { ProcessGone } from "./jailed-process.ts"
 import { checkLimits, type SandboxLimits } from "./limits.ts"
-import { type Box, ProcessPool } from "./process-pool.ts"
+import { type PackageOptions, readPackages } from "./packages.ts"
+import { ProcessPool } from "./process-pool.ts"
 import { cutBytes, isSafePath, type Stream, type WireOutcome } from "./protocol.ts"
 import { SandboxError } from "./sandbox-error.ts"
+import { type LiveBox, SessionTable } from "./session-table.ts"
 
 export interface SandboxOptions {
   readonly limits?: Partial<SandboxLimits>
@@ -17,8 +20,17 @@ export interface SandboxOptions {
   readonly spares?: number
   /** Interpreters at once, spares included; default 8. Beyond it the session that was idle longest loses its own. */
   readonly maxSandboxes?: number
+  /** A session that ran nothing for this long loses its interpreter; default 15 minutes. */
+  readonly sessionIdleMs?: number
   /** One process for all sessions ("tool", the default) or a process for each ("session"): about 200 MB more, and no wall shared. */
   readonly processPer?: "tool" | "session"
+  /**
+   * Linux namespaces around the process: as far as the system allows them ("auto", the default; `walls` says what came of it), or not
+   * without them ("required"), or never ("off").
+   */
+  readonly namespaces?: "auto" | "required" | "off"
+  /** Wheels that every interpreter gets. */
+  readonly packages?: PackageOptions
   /** Where the memory snapshot is kept. Default: within this installation, else in the user's cache folder. */
   readonly cacheFolder?: string
 }
@@ -59,69 +71,67 @@ export interface PythonSandbox extends AsyncDisposable {
   readonly run: (code: string, options?: RunOptions) => Promise<PythonOutcome>
   /** Puts a file into the session's working folder; `path` is relative to it. */
   readonly put: (session: string, path: string, contents: Uint8Array) => Promise<void>
-  /** A file of the session's working folder; null when there is none. */
+  /** A file of the session's working folder; null when there is none, or it is larger than `artifactBytes`. */
   readonly take: (session: string, path: string) => Promise<Uint8Array | null>
   /** Wipes the session's variables and files. */
   readonly endSession: (session: string) => void
+  /** Which walls stand around the interpreters; undefined before the first process has started. */
+  readonly walls: JailKind | undefined
   /** Starts the process and the spares, so that the first call finds them ready. */
   readonly warmUp: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
-interface Session {
-  box: Box | undefined
-  /** Calls of a session run one after the other. */
-  last: Promise<unknown>
-  running: number
-  /** Had a box before and lost it without the caller knowing. */
-  lost: boolean
-  usedAt: number
-}
-
 /** The child ends a call at timeout + grace + 250 ms; the process is killed when even that does not happen. */
 const lateMs = 2_000
+const fileDeadlineMs = 30_000
 
+/** Makes a sandbox; its process starts with the first call or with `warmUp`. Throws SandboxError "bad-options". */
 export function pythonSandbox(options: SandboxOptions = {}): PythonSandbox {
   const limits = checkLimits(options.limits ?? {})
-  return new Sandbox(limits, options)
+  const maxSandboxes = checkCount("maxSandboxes", options.maxSandboxes ?? 8, 1, 256)
+  const pool = new ProcessPool({
+    limits,
+    maxSandboxes,
+    processPer: options.processPer ?? "tool",
+    namespaces: options.namespaces ?? "auto",
+    packages: options.packages ? readPackages(options.packages) : { wheels: [], imports: [] },
+    cacheFolder: options.cacheFolder,
+  })
+  const sessions = new SessionTable(pool, {
+    maxSandboxes,
+    spares: checkCount("spares", options.spares ?? Math.min(1, maxSandboxes - 1), 0, maxSandboxes),
+    sessionIdleMs: checkCount("sessionIdleMs", options.sessionIdleMs ?? 900_000, 1, 2_147_483_647),
+  })
+  return new Sandbox(limits, pool, sessions)
 }
 
 class Sandbox implements PythonSandbox {
   readonly #limits: SandboxLimits
   readonly #pool: ProcessPool
-  readonly #sessions = new Map<string, Session>()
-  readonly #spareCount: number
-  readonly #most: number
-  #spares: Promise<Box>[] = []
-  #clock = 0
-  #closed = false
+  readonly #sessions: SessionTable
 
-  constructor(limits: SandboxLimits, options: SandboxOptions) {
+  constructor(limits: SandboxLimits, pool: ProcessPool, sessions: SessionTable) {
     this.#limits = limits
-    this.#spareCount = options.spares ?? 1
-    this.#most = options.maxSandboxes ?? 8
-    this.#pool = new ProcessPool({
-      limits,
-      processPer: options.processPer ?? "tool",
-      cacheFolder: options.cacheFolder,
-    })
+    this.#pool = pool
+    this.#sessions = sessions
   }
 
-  readonly run = async (code: string, options: RunOptions = {}): Promise<PythonOutcome> => {
-    options.signal?.throwIfAborted()
-    const session = this.#session(options.session ?? "default")
-    return this.#inTurn(session, () => this.#call(session, code, options))
+  readonly run = (code: string, options: RunOptions = {}): Promise<PythonOutcome> => {
+    const { session = "default", signal } = options
+    return settleOnAbort(signal, () =>
+      this.#sessions.inTurn(session, async (box, restarted) => {
+        signal?.throwIfAborted()
+        return this.#call(box, restarted, code, options)
+      }),
+    )
   }
 
   readonly put = async (name: string, path: string, contents: Uint8Array): Promise<void> => {
     checkPath(path)
-    const session = this.#session(name)
-    await this.#inTurn(session, async () => {
-      const { process, number } = await this.#box(session)
-      const { reply } = await process.request(
-        { type: "put", box: number, path },
-        { deadlineMs: 10_000, attachment: contents },
-      )
+    await this.#sessions.inTurn(name, async ({ process, number }) => {
+      const request = { type: "put", box: number, path } as const
+      const { reply } = await process.request(request, { deadlineMs: fileDeadlineMs, attachment: contents })
       if (reply.type === "put" && reply.stored) return
       throw new SandboxError({
         reason: "too-large",
@@ -133,29 +143,22 @@ class Sandbox implements PythonSandbox {
 
   readonly take = async (name: string, path: string): Promise<Uint8Array | null> => {
     checkPath(path)
-    const session = this.#session(name)
-    return this.#inTurn(session, async () => {
-      if (!session.box) return null
-      const { process, number } = session.box
-      const { reply, attachment } = await process.request({ type: "take", box: number, path }, { deadlineMs: 10_000 })
+    return this.#sessions.inTurn(name, async ({ process, number }) => {
+      const request = { type: "take", box: number, path } as const
+      const { reply, attachment } = await process.request(request, { deadlineMs: fileDeadlineMs })
       return reply.type === "taken" && reply.found ? attachment : null
     })
   }
 
-  readonly endSession = (name: string): void => {
-    const session = this.#sessions.get(name)
-    this.#sessions.delete(name)
-    if (session) void session.last.then(() => this.#drop(session))
-  }
+  readonly endSession = (name: string): void => this.#sessions.end(name)
+  readonly warmUp = (): Promise<void> => this.#sessions.warmUp()
 
-  readonly warmUp = async (): Promise<void> => {
-    this.#refill()
-    await Promise.all(this.#spares)
+  get walls(): JailKind | undefined {
+    return this.#pool.jail
   }
 
   readonly close = async (): Promise<void> => {
-    this.#closed = true
-    this.#sessions.clear()
+    this.#sessions.close()
     await this.#pool.close()
   };
 
@@ -163,95 +166,61 @@ class Sandbox implements PythonSandbox {
     return this.close()
   }
 
-  #session(name: string): Session {
-    if (this.#closed)
-      throw new SandboxError({ reason: "closed", detail: "The sandbox is closed.", fix: "Make a new one." })
-    let session = this.#sessions.get(name)
-    if (!session) {
-      session = { box: undefined, last: Promise.resolve(), running: 0, lost: false, usedAt: 0 }
-      this.#sessions.set(name, session)
-    }
-    session.usedAt = ++this.#clock
-    return session
-  }
-
-  #inTurn<Value>(session: Session, work: () => Promise<Value>): Promise<Value> {
-    session.running++
-    const value = session.last.then(work)
-    session.last = value.then(
-      () => session.running--,
-      () => session.running--,
-    )
-    return value
-  }
-
-  async #call(session: Session, code: string, { signal, onOutput, timeoutMs }: RunOptions): Promise<PythonOutcome> {
-    const box = await this.#box(session)
-    signal?.throwIfAborted()
-    const restarted = session.lost
-    session.lost = false
-    const ms = Math.min(timeoutMs ?? this.#limits.timeoutMs, this.#limits.timeoutMs)
+  async #call(box: LiveBox, restarted: boolean, code: string, options: RunOptions): Promise<PythonOutcome> {
+    const { signal, onOutput } = options
+    const { graceMs } = this.#limits
+    const timeoutMs = Math.max(1, Math.min(options.timeoutMs ?? this.#limits.timeoutMs, this.#limits.timeoutMs))
     const printed = { stdout: "", stderr: "" }
     const started = performance.now()
-    const elapsed = () => Math.round(performance.now() - started)
-    const abort = () => box.process.tell({ type: "interrupt", box: box.number })
-    signal?.addEventListener("abort", abort)
+    const facts = () => ({ ...printed, restarted, ms: Math.round(performance.now() - started) })
+    const stopAborting = interruptOnAbort(signal, box, graceMs)
+    const hear = (stream: Stream, text: string) => {
+      printed[stream] += text
+      onOutput?.(stream, text)
+    }
     try {
       const { reply, attachment } = await box.process.request(
-        { type: "run", box: box.number, code, timeoutMs: ms },
-        {
-          deadlineMs: ms + this.#limits.graceMs + lateMs,
-          onOutput: (stream, text) => {
-            printed[stream] += text
-            onOutput?.(stream, text)
-          },
-        },
+        { type: "run", box: box.number, code, timeoutMs },
+        { deadlineMs: timeoutMs + graceMs + lateMs, onOutput: hear },
       )
       if (reply.type !== "ran") throw new ProcessGone("The sandbox process lost the interpreter")
-      if (reply.outcome.status === "died") session.box = undefined
-      return outcomeOf(reply.outcome, attachment, { ...printed, restarted, ms: elapsed() })
+      if (reply.outcome.status === "died") box.lose()
+      return outcomeOf(reply.outcome, attachment, facts())
     } catch (error) {
       if (!(error instanceof ProcessGone)) throw error
-      session.box = undefined
-      return gone(error, { ...printed, restarted, ms: elapsed() })
+      box.lose()
+      return gone(error, facts())
     } finally {
-      signal?.removeEventListener("abort", abort)
-      signal?.throwIfAborted()
+      stopAborting()
     }
   }
+}
 
-  /** The session's interpreter, a spare, or a new one. */
-  async #box(session: Session): Promise<Box> {
-    if (session.box && !session.box.process.gone) return session.box
-    if (session.box) session.lost = true
-    session.box = undefined
-    session.box = await this.#spareOrNew()
-    return session.box
+/** An aborted call is interrupted; when that does not help within the grace time, its interpreter is thrown away. */
+function interruptOnAbort(signal: AbortSignal | undefined, box: LiveBox, graceMs: number): () => void {
+  let timer: NodeJS.Timeout | undefined
+  const abort = () => {
+    box.process.tell({ type: "interrupt", box: box.number })
+    timer = setTimeout(() => box.process.tell({ type: "dispose", box: box.number }), graceMs)
   }
-
-  async #spareOrNew(): Promise<Box> {
-    for (let spare = this.#spares.shift(); spare; spare = this.#spares.shift()) {
-      const box = await spare.catch(() => undefined)
-      if (!box || box.process.gone) continue
-      this.#refill()
-      return box
-    }
-    const box = await this.#pool.createBox()
-    this.#refill()
-    return box
+  signal?.addEventListener("abort", abort)
+  return () => {
+    signal?.removeEventListener("abort", abort)
+    clearTimeout(timer)
   }
+}
 
-  #refill(): void {
-    while (!this.#closed && this.#spares.length < this.#spareCount) {
-      const spare = this.#pool.createBox()
-      spare.catch(() => {})
-      this.#spares.push(spare)
-    }
-  }
-
-  #drop(session: Session): void {
-    if (session.box) this.#pool.disposeBox(session.box)
-    session.box = undefined
+/** Rejects with the signal's reason as soon as it is aborted, while the work comes to its end behind. */
+async function settleOnAbort<Value>(signal: AbortSignal | undefined, work: () => Promise<Value>): Promise<Value> {
+  signal?.throwIfAborted()
+  if (!signal) return work()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal.reason)
+  signal.addEventListener("abort", abort)
+  try {
+    return await Promise.race([work(), aborted])
+  } finally {
+    signal.removeEventListener("abort", abort)
   }
 }
 
@@ -277,8 +246,7 @@ function outcomeOf(wire: WireOutcome, attachment: Uint8Array<ArrayBuffer>, facts
   }
 }
 
-function gone(error: ProcessGone, facts: CallFacts): PythonOutcome {
-  const message = error.message
+function gone({ message }: ProcessGone, facts: CallFacts): PythonOutcome {
   return {
     status: "died",
     ...facts,
@@ -288,6 +256,15 @@ function gone(error: ProcessGone, facts: CallFacts): PythonOutcome {
     artifacts: [],
     omittedArtifacts: 0,
   }
+}
+
+function checkCount(name: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new SandboxError({
+    reason: "bad-options",
+    detail: `The sandbox option ${name} is ${String(value)}.`,
+    fix: `Give a whole number from ${least} to ${most}.`,
+  })
 }
 
 function checkPath(path: string): void {

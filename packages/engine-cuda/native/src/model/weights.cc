@@ -134,7 +134,7 @@ void add_view(const MatrixView& view, Fingerprint* print) {
   const char* bytes = static_cast<const char*>(view.data);
   const int64_t size = view.rows * view.cols * dtype_bytes(view.type);
   if (size <= kWindow * kWindows) return print->add(bytes, static_cast<size_t>(size));
-  for (int64_t i = 0; i < kWindows; i++) print->add(bytes + (size - kWindow) / (kWindows - 1) * i, kWindow);
+  for (int64_t i = 0; i < kWindows; i++) print->add(bytes + (size - kWindow) * i / (kWindows - 1), kWindow);
 }
 
 uint64_t fingerprint_of(const ModelConfig& config, const Weights& weights) {

@@ -10,7 +10,7 @@
   const silent = () => {}
 
   /** Gives the methods; or, with `want` "snapshot", the memory image of an interpreter that has run nothing but the preload. */
-  kit.boot = async (setup, want, snapshot, packageFiles, stdout, stderr, interrupt) => {
+  kit.boot = async (setup, want, snapshot, wheels, stdout, stderr, interrupt) => {
     const py = await loadInterpreter(setup, want, snapshot)
     if (snapshot === undefined) {
       runApart(py, setup.runner)
@@ -22,17 +22,16 @@
     py.setStdout(streams[0].handler)
     py.setStderr(streams[1].handler)
     py.setInterruptBuffer(new Int32Array(interrupt))
-    installPackages(py, packageFiles, setup.packageImports)
-    runApart(py, "import random; random.seed()") // the snapshot holds the state of its maker
+    const runner = py.pyimport("_chasqui")
+    if (wheels.length > 0) installWheels(py, runner, wheels, setup.imports)
 
     const fields = new Map()
     const report = (name, text) => {
       if (typeof name !== "string" || typeof text !== "string" || name.length > 20) return
       fields.set(name, text.slice(0, setup.resultCharacters + 1))
     }
-    const { attach, run } = py.pyimport("_chasqui")
+    const { attach, run } = runner
     attach(kit.sleep, report)
-    forgetHost(py)
     kit.quota.enforce(py.FS)
     const folder = kit.workingFolder(py.FS, setup.home, setup)
     harden(kit.seal)
@@ -99,24 +98,12 @@
     return { handler: { write, isatty: false }, reset }
   }
 
-  function installPackages(py, files, imports) {
-    const sitePackages = py.runPython("import sysconfig; sysconfig.get_path('purelib')", { globals: py.toPy({}) })
-    for (const [path, bytes] of files) kit.writeWhole(py.FS, `${sitePackages}/${path}`, bytes)
-    runApart(py, imports)
-  }
-
-  function forgetHost(py) {
-    runApart(
-      py,
-      `
-import sys, importlib
-importlib.invalidate_caches()
-for name in list(sys.modules):
-    if name.split(".")[0] in ("js", "pyodide_js", "_chasqui"): del sys.modules[name]
-`,
-    )
-    py.unregisterJsModule("pyodide_js")
-    py.unregisterJsModule("js")
+  function installWheels(py, runner, wheels, imports) {
+    const paths = wheels.map(([name, bytes]) => {
+      py.FS.writeFile(`/tmp/${name}`, bytes)
+      return `/tmp/${name}`
+    })
+    runner.install(py.toPy(paths), py.toPy(imports))
   }
 
   /** Removes run-time code generation and everything that only booting needed. */

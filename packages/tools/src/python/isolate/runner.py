@@ -1,6 +1,6 @@
 # Runs inside the interpreter: executes one piece of code in a namespace that stays, shows the last expression as IPython does,
 # and reports failures as text. It reports through `report(field, text)`, a function outside of Python; nothing that it says is trusted there.
-import ast, asyncio, asyncio.base_events, asyncio.events, inspect, io, linecache, sys, time, traceback, types
+import ast, asyncio, asyncio.base_events, asyncio.events, inspect, io, linecache, os, random, sys, time, traceback, types
 
 
 def make_runner():
@@ -123,12 +123,40 @@ def make_runner():
         report("traceback", text if len_(text) <= limit else text[: limit // 2] + "\n…\n" + text[-limit // 2 :])
 
     def attach(sleep_outside, report_outside):
+        """Once per sandbox, after the snapshot was restored: new randomness, and nothing left of the way to the host's objects."""
         outside["sleep"], outside["report"] = sleep_outside, report_outside
+        random.seed()
+        for name in list(sys.modules):
+            if name.partition(".")[0] in ("js", "pyodide_js", "_chasqui"): del sys.modules[name]
+        from _pyodide._importhook import jsfinder
 
-    return attach, run
+        jsfinder.jsproxies.clear()
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not jsfinder]
+
+    def install(wheels, imports):
+        """Before hardening: unpacks wheels and loads their native modules, which nothing can do afterwards."""
+        import ctypes, importlib, pathlib, sysconfig, zipfile
+
+        target = sysconfig.get_path("purelib")
+        for wheel in wheels:
+            with zipfile.ZipFile(wheel) as archive: archive.extractall(target)
+            os.unlink(wheel)
+        importlib.invalidate_caches()
+        # A library may need another one: what fails is tried again as long as anything succeeds.
+        waiting = sorted(str(path) for path in pathlib.Path(target).rglob("*.so"))
+        while waiting:
+            failed, problem = [], None
+            for path in waiting:
+                try: ctypes.CDLL(path)
+                except OSError as error: failed, problem = failed + [path], error
+            if len(failed) == len(waiting): raise ImportError(f"{failed[0]} cannot be loaded: {problem}")
+            waiting = failed
+        for name in imports: importlib.import_module(name)
+
+    return attach, run, install
 
 
 # A module of its own, taken out of sys.modules once its two functions are held outside.
 module = types.ModuleType("_chasqui")
-module.attach, module.run = make_runner()
+module.attach, module.run, module.install = make_runner()
 sys.modules["_chasqui"] = module

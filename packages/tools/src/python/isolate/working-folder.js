@@ -36,8 +36,6 @@
     }
   }
 
-  globalThis.__chasqui.writeWhole = writeWhole
-
   function writeWhole(FS, path, bytes) {
     FS.mkdirTree(path.slice(0, path.lastIndexOf("/")))
     FS.writeFile(path, bytes)

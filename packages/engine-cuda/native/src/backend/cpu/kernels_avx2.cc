@@ -14,6 +14,8 @@ constexpr int kAttendRows = 6;
 typedef float Vec __attribute__((vector_size(32)));
 typedef int32_t IVec __attribute__((vector_size(32)));
 
+inline __attribute__((always_inline)) Vec all(float x) { return (Vec)_mm256_set1_ps(x); }
+
 inline __attribute__((always_inline)) Vec fused(Vec a, Vec b, Vec c) {
   return (Vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }

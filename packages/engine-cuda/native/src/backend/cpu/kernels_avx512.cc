@@ -14,6 +14,8 @@ constexpr int kTileRows = 12;
 typedef float Vec __attribute__((vector_size(64)));
 typedef int32_t IVec __attribute__((vector_size(64)));
 
+inline __attribute__((always_inline)) Vec all(float x) { return (Vec)_mm512_set1_ps(x); }
+
 inline __attribute__((always_inline)) Vec fused(Vec a, Vec b, Vec c) {
   return (Vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }

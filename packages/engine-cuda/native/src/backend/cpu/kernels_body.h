@@ -1,5 +1,6 @@
 // The kernels, written once over a vector type. A unit for an instruction set defines, inside an anonymous namespace,
-//   kLanes, Vec, IVec (kLanes floats, 32-bit integers), fused(a, b, c) = a * b + c, load_half(const uint16_t*) -> Vec,
+//   kLanes, Vec, IVec (kLanes floats, 32-bit integers), all(float) -> Vec, fused(a, b, c) = a * b + c,
+//   load_half(const uint16_t*) -> Vec,
 //   kTileRows, kAttendRows
 // and then includes this file in the same namespace. All functions are internal to the unit, see CMakeLists.txt.
 
@@ -11,7 +12,6 @@ typedef IVec LooseIVec __attribute__((aligned(4), may_alias));
 
 CHASQUI_INLINE Vec load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
 CHASQUI_INLINE void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
-CHASQUI_INLINE Vec all(float x) { return Vec{} + x; }
 
 // Weight lines of 32: vectors of outputs group * kLanes .. and 16 + group * kLanes ...
 struct LineF32 {
