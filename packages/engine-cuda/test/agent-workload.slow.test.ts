@@ -19,7 +19,8 @@ const tokens = (count: number, seed: number): number[] => {
 
 it("an agent of ten steps on a 4k prompt waits for a first token at most 5 % of a cold prefill from step 2 on", async () => {
   const folder = mkdtempSync(join(tmpdir(), "chasqui-"))
-  const shape = "--layers 8 --dim 512 --ffn 1408 --heads 8 --kv-heads 2 --head-dim 64 --vocab 4096 --context 8192 --tied --seed 1"
+  const shape =
+    "--layers 8 --dim 512 --ffn 1408 --heads 8 --kv-heads 2 --head-dim 64 --vocab 4096 --context 8192 --tied --seed 1"
   execFileSync(makeCheckpoint, [folder, ...shape.split(" ")])
   const engine = await loadEngine(folder, { threads: 1 })
   try {
@@ -36,7 +37,9 @@ it("an agent of ten steps on a 4k prompt waits for a first token at most 5 % of 
       log.append(tokens(40, 2 + step))
     }
     const [cold = 0, ...later] = waits
-    console.log(`cold ${cold.toFixed(0)} ms, then ${later.map((wait) => wait.toFixed(1)).join(", ")} ms (${((100 * Math.max(...later)) / cold).toFixed(1)} % at most)`)
+    console.log(
+      `cold ${cold.toFixed(0)} ms, then ${later.map((wait) => wait.toFixed(1)).join(", ")} ms (${((100 * Math.max(...later)) / cold).toFixed(1)} % at most)`,
+    )
     expect(Math.max(...later)).toBeLessThan(0.05 * cold)
   } finally {
     await engine.close()

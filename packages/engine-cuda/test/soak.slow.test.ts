@@ -25,7 +25,9 @@ const totals = { ended: 0, aborted: 0, wrong: 0 }
 const client = async (engine: LlamaEngine, seed: number, until: number): Promise<void> => {
   const random = randomFrom(seed)
   while (performance.now() < until) {
-    const log = new TokenLog(Array.from({ length: 10 + random(120) }, (_, i) => (i < 40 ? 300 + (seed % 8) * 50 + i : 300 + random(1500))))
+    const log = new TokenLog(
+      Array.from({ length: 10 + random(120) }, (_, i) => (i < 40 ? 300 + (seed % 8) * 50 + i : 300 + random(1500))),
+    )
     const maxTokens = 1 + random(60)
     const cancelAfter = random(3) === 0 ? 1 + random(maxTokens) : Number.POSITIVE_INFINITY
     const controller = new AbortController()
