@@ -8,6 +8,7 @@ import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
 import type { ToolResult, Usage } from "./event.ts"
+import type { Guards } from "./guard-check.ts"
 import type { HandoffTarget } from "./handoff.ts"
 import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
 import type { Model } from "./model.ts"
@@ -42,6 +43,8 @@ export interface AgentOptions extends Partial<RunLimits> {
   readonly cost?: (usage: Usage) => number
   /** Shortens the conversation before it fills the context, such as `dropToolResults()` or `summarise()`. */
   readonly contextPolicy?: ContextPolicy
+  /** Judge what the user and the model say, beside the run, and stop it with `guard`. */
+  readonly guards?: Guards
   /** Agents that the model may hand the conversation to; each is offered as a tool `transfer_to_<name>`. */
   readonly handoffs?: Readonly<Record<string, HandoffOptions>>
   /**
@@ -206,7 +209,7 @@ class SessionAgent implements Agent {
   }
 
   #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
-    const { sampling, approvalKey, cost, contextPolicy, handoffs, toolConcurrency = 4 } = this.#options
+    const { sampling, approvalKey, cost, contextPolicy, guards, handoffs, toolConcurrency = 4 } = this.#options
     const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
     if ("input" in start) {
       closeOpenCalls(this.session, this.#openResults)
@@ -224,6 +227,7 @@ class SessionAgent implements Agent {
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
       ...(contextPolicy && { contextPolicy }),
+      ...(guards && { guards }),
       ...(handoffs && { handoffs: handoffTargets(this.#options, handoffs) }),
       ...(format && { output: format.check }),
     }
