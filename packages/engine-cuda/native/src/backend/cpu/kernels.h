@@ -23,9 +23,10 @@ enum KvElement : uint8_t { kKvF32, kKvBF16, kKvElements };
 // c (rows, ldc)[.., 0..31] += a (k, rows) * panel (k, 32)
 using Tile = void (*)(const float* a, const void* panel, int64_t k, float* c, int64_t ldc);
 
-// s (rows, lds)[.., 16 * n_pages] = q (head_dim, rows) against the keys of whole pages, each (head_dim, 16)
-using Scores = void (*)(const float* q, int32_t head_dim, const void* const* pages, int32_t n_pages, float* s,
-                        int64_t lds);
+// s (rows, lds)[.., 16 * n_pages] = q (head_dim, rows) against the keys of whole pages, each (head_dim, 16). The values of
+// the same pages are only asked for from memory.
+using Scores = void (*)(const float* q, int32_t head_dim, const void* const* pages, const void* const* value_pages,
+                        int32_t n_pages, float* s, int64_t lds);
 
 // o (rows, ldo)[.., 0..width-1] += p (rows, ldp)[.., 0..n_keys-1] * values, pages of (16, width), width % 16 == 0
 using Mix = void (*)(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o,

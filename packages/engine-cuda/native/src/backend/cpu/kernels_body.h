@@ -186,18 +186,24 @@ struct KvLineBF16 {
 };
 
 template <typename Line, int kRows>
-void scores(const float* q, int32_t head_dim, const void* const* pages, int32_t n_pages, float* s, int64_t lds) {
+void scores(const float* q, int32_t head_dim, const void* const* pages, const void* const* value_pages, int32_t n_pages,
+            float* s, int64_t lds) {
   constexpr int kLine = kKvTile * Line::kBytes;
   for (int32_t page = 0; page < n_pages; page++) {
     const char* keys = static_cast<const char*>(pages[page]);
-    const char* next = static_cast<const char*>(pages[page + 1 < n_pages ? page + 1 : page]);
+    const char* next_keys = static_cast<const char*>(pages[page + 1 < n_pages ? page + 1 : page]);
+    const char* values = static_cast<const char*>(value_pages[page]);
     Vec sum[kRows][2];
     for (int r = 0; r < kRows; r++) sum[r][0] = sum[r][1] = all(0.0f);
 #pragma GCC unroll 4
     for (int32_t d = 0; d < head_dim; d++) {
       Vec key[2];
       Line::get(keys + d * kLine, key);
-      __builtin_prefetch(next + d * kLine, 0, 3);
+      // Pages lie anywhere, so the hardware does not see what comes: the next page's keys, and the values for `mix`.
+      if (kLine >= 64 || d % 2 == 0) {
+        __builtin_prefetch(next_keys + d * kLine, 0, 3);
+        __builtin_prefetch(values + d * kLine, 0, 2);
+      }
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; r++) {
         const Vec x = all(q[d * kRows + r]);
