@@ -24,6 +24,7 @@ export class PromptError extends TaggedError("PromptError")<
     | "no-first-user-message"
     | "circular-value"
     | "too-large"
+    | "bad-request"
   >
 > {
   override get message(): string {
@@ -33,7 +34,7 @@ export class PromptError extends TaggedError("PromptError")<
 
 /** A tokenizer file that cannot be read, or a special token that it lacks. */
 export class TokenizerError extends TaggedError("TokenizerError")<
-  Fields<"not-found" | "malformed" | "unsupported" | "no-special-token" | "bad-token-id">
+  Fields<"not-found" | "malformed" | "unsupported" | "no-special-token" | "bad-token-id" | "too-large">
 > {
   override get message(): string {
     return `${this.detail} ${this.fix}`

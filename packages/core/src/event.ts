@@ -2,7 +2,7 @@
  * What a run tells its listener, in order. Noun-verb names; lifecycle verbs are start, delta and end.
  * An event is never taken back, and the concatenated deltas equal the final turn for any batching of the tokens.
  */
-import type { AssistantTurn, CallSyntax, JsonValue, ToolCall } from "./turn.ts"
+import type { AssistantTurn, CallSyntax, JsonObject, JsonValue, ToolCall, Turn } from "./turn.ts"
 
 /** Token counts of one generation, exact also after an abort. */
 export interface Usage {
@@ -16,6 +16,18 @@ export interface Usage {
   readonly forced: number
   /** Tokens computed and thrown away (speculation, pre-emption). */
   readonly discarded: number
+}
+
+export const noUsage: Usage = { prompt: 0, cached: 0, generated: 0, forced: 0, discarded: 0 }
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    prompt: a.prompt + b.prompt,
+    cached: a.cached + b.cached,
+    generated: a.generated + b.generated,
+    forced: a.forced + b.forced,
+    discarded: a.discarded + b.discarded,
+  }
 }
 
 export interface TextStart {
@@ -60,19 +72,49 @@ export interface ToolCallInvalid {
 }
 
 /** What the parser of one generation emits. */
-export type ParserEvent = TextStart | TextDelta | TextEnd | ToolCallStart | ToolCallDelta | ToolCallEnd | ToolCallInvalid
+export type ParserEvent =
+  | TextStart
+  | TextDelta
+  | TextEnd
+  | ToolCallStart
+  | ToolCallDelta
+  | ToolCallEnd
+  | ToolCallInvalid
 
+/**
+ * Why a run ended. `end-of-turn` is the ordinary end; the others are limits or decisions, and all that was done before
+ * them is kept. `context-full`: prefix and answer fill the context. `max-repairs`: too many failed calls of one kind.
+ * `no-progress`: the same call with the same result again and again.
+ */
 export type RunStopReason =
   | "end-of-turn"
   | "max-steps"
   | "max-tokens"
   | "max-tool-calls"
+  | "max-repairs"
+  | "max-cost"
+  | "no-progress"
+  | "context-full"
   | "deadline"
   | "aborted"
+  | "guard"
   | "needs-approval"
+
+/** Why a call has no result of its own tool. */
+export type ToolFailure =
+  | "malformed"
+  | "unknown-tool"
+  | "invalid-input"
+  | "failed"
+  | "timeout"
+  | "cancelled"
+  | "refused"
+  | "not-run"
 
 export interface RunStart {
   readonly type: "run-start"
+  /** The user's text; absent where a paused run goes on. */
+  readonly input?: string
 }
 export interface StepStart {
   readonly type: "step-start"
@@ -85,14 +127,27 @@ export interface ToolResult {
   readonly name: string
   readonly output: JsonValue
   readonly isError: boolean
+  /** Set where `isError` is. */
+  readonly failure?: ToolFailure
+  /** What the tool threw, for logs and traces: the model never sees it. */
+  readonly cause?: string
   /** Milliseconds by the injected clock. */
   readonly durationMs: number
+  /** Tokens that the tool itself spent on a model; they count in the run's sum. */
+  readonly usage?: Usage
+}
+/** The final answer failed its check; the model is asked again. */
+export interface OutputInvalid {
+  readonly type: "output-invalid"
+  readonly problem: string
 }
 export interface StepEnd {
   readonly type: "step-end"
   readonly step: number
   readonly turn: AssistantTurn
   readonly usage: Usage
+  /** Milliseconds of compute, where the engine measures it: the uncached prefix, and the generated tokens. */
+  readonly timing?: { readonly prefillMs: number; readonly decodeMs: number }
 }
 export interface RunEnd {
   readonly type: "run-end"
@@ -103,4 +158,47 @@ export interface RunEnd {
   readonly usage: Usage
 }
 
-export type AgentEvent = RunStart | StepStart | ParserEvent | ToolResult | StepEnd | RunEnd
+/** A guard forbade what the user or the model said; the run ends. */
+export interface GuardStop {
+  readonly type: "guard-stop"
+  readonly stage: "input" | "output"
+  readonly categories: readonly string[]
+  /** For people: the model never sees it. */
+  readonly reason: string
+}
+
+/**
+ * The conversation goes on with other turns or another head: a policy shortened it, or it was handed to another agent. The next
+ * prompt is computed anew.
+ */
+export interface TranscriptReplaced {
+  readonly type: "transcript-replaced"
+  readonly reason: "context-policy" | "handoff"
+  /** The policy, or the agent that takes over. */
+  readonly by: string
+  /** Tokens that stood in the cache and have to be computed again, at most. */
+  readonly lostTokens: number
+  /** The new head as PromptOptions, and the new turns. */
+  readonly options: JsonObject
+  readonly turns: readonly Turn[]
+}
+
+/** An event of a sub-agent that a tool call runs. */
+export interface NestedEvent {
+  readonly type: "nested-event"
+  readonly callId: string
+  readonly agent: string
+  readonly event: AgentEvent
+}
+
+export type AgentEvent =
+  | RunStart
+  | StepStart
+  | ParserEvent
+  | ToolResult
+  | StepEnd
+  | OutputInvalid
+  | GuardStop
+  | TranscriptReplaced
+  | RunEnd
+  | NestedEvent

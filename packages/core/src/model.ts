@@ -3,30 +3,9 @@
  * tokenizer, engine and parser behind it; a remote chat server fits too, and then turns have no token ids.
  */
 import type { Constraint, GenerationStopReason, Sampling } from "./engine.ts"
-import type { ParserEvent, Usage } from "./event.ts"
-import type { ToolDefinition } from "./tool.ts"
-import type { AssistantTurn, Turn } from "./turn.ts"
-
-/** What is fixed for a session, since it stands at the head of every prompt. A change of it is a break of the prefix. */
-export interface PromptOptions {
-  readonly tools: readonly ToolDefinition[]
-  /** Names among `builtinToolNames` that are announced as the built-ins Llama 3.1 was trained on. */
-  readonly builtinTools: readonly string[]
-  /** Where custom functions are described; Llama 3.1 was trained on both, the user message is the default. */
-  readonly toolsInUserMessage: boolean
-  /** Shown as today's date, such as `26 Jul 2024`. */
-  readonly date: string
-  readonly dialect: "hf" | "hf-3.2" | "meta"
-}
-
-/**
- * The turns of one session, append-only. A model may remember by identity how much of it it has rendered,
- * so that a step costs what is new in it and nothing for what was said before.
- */
-export interface Transcript {
-  readonly options: PromptOptions
-  readonly turns: readonly Turn[]
-}
+import type { ParserEvent, ToolCallInvalid, Usage } from "./event.ts"
+import type { Transcript } from "./transcript.ts"
+import type { AssistantTurn } from "./turn.ts"
 
 export interface ModelOptions {
   readonly maxTokens: number
@@ -42,6 +21,8 @@ export interface ModelEnd {
   readonly turn: AssistantTurn
   readonly usage: Usage
   readonly reason: GenerationStopReason
+  /** What was meant as a call and could not be read as one, in the order written. */
+  readonly invalidCalls: readonly ToolCallInvalid[]
   /** False when the turn was cut off: none of its calls may run. */
   readonly complete: boolean
   readonly timing?: { readonly prefillMs: number; readonly decodeMs: number }

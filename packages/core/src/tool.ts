@@ -5,7 +5,8 @@
  */
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec"
 import { ToolDefinitionError } from "./error.ts"
-import { type InputCheck, jsonSchemaCheck, standardSchemaCheck } from "./tool-input.ts"
+import type { NestedEvent, Usage } from "./event.ts"
+import { type Coercion, type InputCheck, jsonSchemaCheck, standardSchemaCheck } from "./tool-input.ts"
 import type { JsonObject, JsonValue } from "./turn.ts"
 
 /** The built-in tools that Llama 3.1 was trained on; everything else is a custom function. */
@@ -25,6 +26,12 @@ export interface ToolContext {
   readonly signal: AbortSignal
   /** The session that the call belongs to; tools with state (a Python interpreter) keep it per session. */
   readonly sessionId: string
+  /** Tokens that the run may still generate: what a tool that runs a model itself has to keep to. */
+  readonly tokensLeft: number
+  /** Passes on an event of a sub-agent. */
+  readonly report: (event: NestedEvent) => void
+  /** Counts tokens that the tool spent on a model in the run's usage. */
+  readonly spend: (usage: Usage) => void
 }
 
 export interface Tool<Name extends string = string> extends ToolDefinition {
@@ -36,11 +43,24 @@ export interface Tool<Name extends string = string> extends ToolDefinition {
   /** Runs alone: calls before it finish first, calls after it wait. */
   readonly sequential: boolean
   readonly timeoutMs: number
+  /** Tries again after a throw; default no. What the tool says with ToolFailed is final. */
+  readonly retry?: ToolRetry
+  /** Whether a person has to agree before this input is run; the run pauses until then. The host's to grant. */
+  readonly needsApproval?: boolean | ((input: never) => boolean)
+  /** Who answers, where the same tool can have several behind it, such as `brave` or `local-documents`. */
+  readonly provider?: string
   /** Called once when the agent closes. */
   readonly close?: () => Promise<void>
   /** Ok with the typed input (defaults applied), or the problems with their paths. */
   readonly check: InputCheck
   readonly execute: (input: never, context: ToolContext) => JsonValue | Promise<JsonValue>
+}
+
+export interface ToolRetry {
+  /** How often more after the first time. */
+  readonly times: number
+  /** Milliseconds before the first of them; doubled each time. */
+  readonly backoffMs: number
 }
 
 /** Throw this from `execute` to tell the model what went wrong; any other throw reaches it only as a neutral sentence. */
@@ -53,8 +73,13 @@ interface ToolOptions<Input> {
   readonly builtin?: boolean
   readonly readOnly?: boolean
   readonly sequential?: boolean
-  /** Default 60 000. */
+  /** For all attempts together; default 60 000. */
   readonly timeoutMs?: number
+  readonly retry?: ToolRetry
+  readonly needsApproval?: boolean | ((input: Input) => boolean)
+  readonly provider?: string
+  /** For a JSON Schema: whether "3" passes for a number. Default `off`; a Standard Schema says so itself. */
+  readonly coercion?: Coercion
   readonly close?: () => Promise<void>
   readonly execute: (input: Input, context: ToolContext) => JsonValue | Promise<JsonValue>
 }
@@ -94,7 +119,7 @@ export function defineTool(
   const { check, parameters } =
     "~standard" in options.input
       ? standardSchemaCheck(name, options.input as ToolSchema)
-      : jsonSchemaCheck(name, options.input as ObjectSchema)
+      : jsonSchemaCheck(name, options.input, options.coercion)
   return {
     name,
     description: options.description,
@@ -103,6 +128,9 @@ export function defineTool(
     readOnly: options.readOnly ?? false,
     sequential: options.sequential ?? false,
     timeoutMs: options.timeoutMs ?? 60_000,
+    ...(options.retry && { retry: options.retry }),
+    ...(options.needsApproval !== undefined && { needsApproval: options.needsApproval }),
+    ...(options.provider !== undefined && { provider: options.provider }),
     ...(options.close && { close: options.close }),
     check,
     execute: options.execute,

@@ -1,0 +1,15 @@
+/** `agent` with a default: without a model it runs the tiny one that comes with this package. */
+import { type Agent, type AgentOptions as CoreOptions, agent as coreAgent } from "@chasqui/core"
+import { llama } from "./llama.ts"
+
+export interface AgentOptions extends Omit<CoreOptions, "model"> {
+  /** A model, or a function that loads one; default: the embedded tiny model. */
+  readonly model?: CoreOptions["model"]
+}
+
+export type { Agent }
+
+/** Makes an agent. Throws ToolDefinitionError for tools that clash, and what loading the model throws. */
+export function agent({ model = llama(), ...options }: AgentOptions = {}): Promise<Agent> {
+  return coreAgent({ ...options, model })
+}

@@ -1,0 +1,24 @@
+/** Reads a subcommand's options with Node's own parser, and turns its complaints into UsageErrors. */
+import { type ParseArgsConfig, parseArgs } from "node:util"
+import { UsageError } from "./usage-error.ts"
+
+export function readOptions<const Options extends NonNullable<ParseArgsConfig["options"]>>(
+  args: readonly string[],
+  options: Options,
+): ReturnType<typeof parseArgs<{ args: string[]; options: Options; allowPositionals: true; strict: true }>> {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+  } catch (thrown) {
+    throw new UsageError(thrown instanceof Error ? thrown.message : String(thrown))
+  }
+}
+
+/** The number that an option holds; `undefined` where it was not given. */
+export function numberOption(name: string, value: string | undefined, least: number): number | undefined {
+  if (value === undefined) return undefined
+  const number = Number(value)
+  if (value.trim() === "" || !Number.isFinite(number) || number < least) {
+    throw new UsageError(`--${name} takes a number of at least ${least}, not ${JSON.stringify(value)}.`)
+  }
+  return number
+}

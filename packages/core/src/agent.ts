@@ -1,0 +1,309 @@
+/**
+ * The plain facade: an agent is a model with tools and a session, and `run` or `stream` take it one turn further.
+ * It holds no logic of the loop; it only turns Effects into Promises and events into an AsyncIterable.
+ */
+import * as Effect from "effect/Effect"
+import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, verifyPendingRun } from "./approval.ts"
+import type { ContextPolicy } from "./context-policy.ts"
+import type { Sampling } from "./engine.ts"
+import { SessionError, ToolDefinitionError } from "./error.ts"
+import type { AgentEvent, ToolResult, Usage } from "./event.ts"
+import type { Guards } from "./guard-check.ts"
+import type { HandoffTarget } from "./handoff.ts"
+import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
+import type { Model } from "./model.ts"
+import { type InferOutput, type OutputSchema, outputFormat } from "./output.ts"
+import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
+import { defaultLimits, type ResumePoint, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
+import { RunStream } from "./run-stream.ts"
+import type { Emit } from "./step.ts"
+import type { Store } from "./store.ts"
+import { defineTool, type Tool } from "./tool.ts"
+import { closeOpenCalls } from "./tool-turn.ts"
+import { traceLine } from "./trace.ts"
+import { Transcript } from "./transcript.ts"
+
+export interface AgentOptions extends Partial<RunLimits> {
+  /** A model, or a function that loads one when the agent is made. */
+  readonly model: Model | (() => Promise<Model>)
+  readonly tools?: readonly Tool[]
+  /** The system text; the format's own lines stand before it. */
+  readonly system?: string
+  readonly sampling?: Sampling
+  /** Most tools that run side by side; default 4. */
+  readonly toolConcurrency?: number
+  readonly prompt?: Partial<Pick<PromptOptions, "date" | "dialect" | "toolsInUserMessage">>
+  /** Default `session-0`. Tools with state keep it under this name. */
+  readonly sessionId?: string
+  /** Goes on with a loaded session instead of a new one; its own prompt options hold. */
+  readonly session?: Transcript
+  /** A secret of at least 16 bytes that signs what waits for approval; needed where a tool has `needsApproval`. */
+  readonly approvalKey?: ApprovalKey
+  /** The price of a usage, in the unit of `maxCost`. */
+  readonly cost?: (usage: Usage) => number
+  /** Shortens the conversation before it fills the context, such as `dropToolResults()` or `summarise()`. */
+  readonly contextPolicy?: ContextPolicy
+  /** Judge what the user and the model say, beside the run, and stop it with `guard`. */
+  readonly guards?: Guards
+  /** Agents that the model may hand the conversation to; each is offered as a tool `transfer_to_<name>`. */
+  readonly handoffs?: Readonly<Record<string, HandoffOptions>>
+  /**
+   * Keeps the session under its id: its trace is written as it happens, and an agent made later with the same id goes on with it.
+   * The session is locked until the agent closes.
+   */
+  readonly store?: Store
+  /** Told of every event of every run, such as `telemetry(…)`. It must not throw. */
+  readonly onEvent?: (event: AgentEvent) => void
+  /** Milliseconds for the trace; without it the trace has no times. */
+  readonly now?: () => number
+}
+
+export interface HandoffOptions {
+  /** When to hand over to it, for the model to read. */
+  readonly description: string
+  readonly system?: string
+  readonly tools?: readonly Tool[]
+  /** Default: the same model. */
+  readonly model?: Model
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal
+}
+
+export interface OutputOptions<Schema extends OutputSchema> extends RunOptions {
+  /** The final answer is a JSON object that fits this schema; where it does not, the model is told and answers again. */
+  readonly output: Schema
+}
+
+/** A result whose `output` is there when the run ended with `end-of-turn`. */
+export type OutputResult<Schema> = Omit<RunResult, "output"> & { readonly output?: InferOutput<Schema> }
+
+export interface Agent extends AsyncDisposable {
+  readonly model: Model
+  readonly session: Transcript
+  /** Adds a user turn and runs until the turn ends or a limit is reached. */
+  run<const Schema extends OutputSchema>(input: string, options: OutputOptions<Schema>): Promise<OutputResult<Schema>>
+  run(input: string, options?: RunOptions): Promise<RunResult>
+  /** The same, with every event as it happens. The run starts at once. */
+  stream(input: string, options?: RunOptions | OutputOptions<OutputSchema>): RunStream
+  /**
+   * Goes on with a run that ended with `needs-approval`: a decision for each waiting call, by its id. A call without one waits
+   * on. Throws SessionError `bad-approval` for a pending run that is not this session's latest, or was changed.
+   */
+  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, options?: RunOptions): RunStream
+  /** Closes tools, and the model if this agent loaded it. Waits for a run that is under way. */
+  close(): Promise<void>
+}
+
+/** Makes an agent. Throws ToolDefinitionError for two tools of one name, and what loading the model throws. */
+export async function agent(given: AgentOptions): Promise<Agent> {
+  const options = {
+    ...given,
+    tools: [...(given.tools ?? []), ...Object.entries(given.handoffs ?? {}).map(transferTool)],
+  }
+  const tools = toolMap(options.tools)
+  if (options.tools.some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
+  const model = typeof options.model === "function" ? await options.model() : options.model
+  const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
+  const name = options.session?.id ?? options.sessionId ?? "session-0"
+  const kept = options.store && (await openSession(options.store, name, model, fresh))
+  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] })
+}
+
+type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
+
+class SessionAgent implements Agent {
+  model: Model
+  session: Transcript
+  readonly #options: AgentOptions
+  #tools: ReadonlyMap<string, Tool>
+  #busy: Promise<unknown> | undefined
+  /** Results of calls whose neighbours in the same turn wait for approval. */
+  #openResults: readonly ToolResult[]
+  readonly #kept: KeptSession | undefined
+  /** The model that was loaded for this agent, and is closed with it. */
+  readonly #ownModel: Model | undefined
+  #closed = false
+
+  constructor(
+    options: AgentOptions,
+    model: Model,
+    tools: ReadonlyMap<string, Tool>,
+    session: KeptSession | Pick<KeptSession, "session" | "openResults">,
+  ) {
+    this.#options = options
+    this.#tools = tools
+    this.#kept = "log" in session ? session : undefined
+    this.#openResults = session.openResults
+    this.#ownModel = typeof options.model === "function" ? model : undefined
+    this.model = model
+    this.session = session.session
+  }
+
+  run<const Schema extends OutputSchema>(input: string, options: OutputOptions<Schema>): Promise<OutputResult<Schema>>
+  run(input: string, options?: RunOptions): Promise<RunResult>
+  run(input: string, options: Partial<OutputOptions<OutputSchema>> = {}): Promise<RunResult> {
+    const { signal = new AbortController().signal, ...rest } = options
+    return this.#start({ input, ...rest }, () => undefined, signal)
+  }
+
+  stream(input: string, { signal, ...rest }: Partial<OutputOptions<OutputSchema>> = {}): RunStream {
+    return this.#stream({ input, ...rest }, signal)
+  }
+
+  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, { signal }: RunOptions = {}): RunStream {
+    const place = { sessionId: this.session.id, turn: this.session.turns.length - 1 }
+    verifyPendingRun(pending, place, checkApprovalKey(this.#options.approvalKey))
+    return this.#stream({ resume: { pending, decisions: new Map(Object.entries(decisions)) } }, signal)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#busy?.catch(() => undefined)
+    await Promise.all(allTools(this.#options).map((tool) => tool.close?.()))
+    if (this.#kept) await closeSession(this.#kept)
+    await this.#ownModel?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #stream(start: Start, signal: AbortSignal | undefined): RunStream {
+    const controller = new AbortController()
+    const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal
+    return new RunStream(
+      (emit) => this.#start(start, emit, either),
+      () => controller.abort(),
+    )
+  }
+
+  async #start(start: Start, emit: Emit, signal: AbortSignal): Promise<RunResult> {
+    if (this.#closed) throw unusable("closed", "The agent is closed.", "Make a new agent.")
+    if (this.#busy) throw unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent.")
+    const context = this.#context(start, this.#recording(emit), signal)
+    const running = Effect.runPromise(run(context, "resume" in start ? start.resume : undefined))
+    this.#busy = running
+    try {
+      const { result, transcript, model, tools } = await running
+      this.#openResults = result.pending?.results ?? []
+      this.session = transcript
+      this.model = model
+      this.#tools = tools
+      return result
+    } finally {
+      this.#busy = undefined
+    }
+  }
+
+  /** Also tells the listener, and writes the events to the session's log. */
+  #recording(emit: Emit): Emit {
+    const log = this.#kept?.log
+    const { now, onEvent } = this.#options
+    if (log === undefined && onEvent === undefined) return emit
+    return (events) => {
+      const time = now && { atMs: now() }
+      log?.append(events.map((event) => traceLine({ ...event, ...time })).join(""))
+      if (onEvent) for (const event of events) onEvent(event)
+      emit(events)
+    }
+  }
+
+  #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
+    const { sampling, approvalKey, cost, contextPolicy, guards, handoffs, toolConcurrency = 4 } = this.#options
+    const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
+    if ("input" in start) {
+      closeOpenCalls(this.session, this.#openResults)
+      this.session.append({ role: "user", content: start.input + (format?.instruction ?? "") })
+    }
+    return {
+      model: this.model,
+      transcript: this.session,
+      tools: this.#tools,
+      limits: { ...defaultLimits, ...pickLimits(this.#options) },
+      signal,
+      emit,
+      toolConcurrency,
+      ...(sampling && { sampling }),
+      ...(approvalKey && { approvalKey }),
+      ...(cost && { cost }),
+      ...(contextPolicy && { contextPolicy }),
+      ...(guards && { guards }),
+      ...(handoffs && { handoffs: handoffTargets(this.#options, handoffs) }),
+      ...(format && { output: format.check }),
+    }
+  }
+}
+
+function toolMap(tools: readonly Tool[]): ReadonlyMap<string, Tool> {
+  const map = new Map<string, Tool>()
+  for (const tool of tools) {
+    if (map.has(tool.name)) {
+      throw new ToolDefinitionError({
+        reason: "duplicate-name",
+        detail: `Two tools are named ${tool.name}.`,
+        fix: "Rename one of them: a model tells tools apart by name alone.",
+      })
+    }
+    map.set(tool.name, tool)
+  }
+  return map
+}
+
+function newSession({ tools = [], prompt, system, sessionId = "session-0" }: AgentOptions): Transcript {
+  const turns = system === undefined ? [] : [{ role: "system", content: system } as const]
+  return new Transcript(sessionId, promptOptions(tools, prompt), turns)
+}
+
+function promptOptions(tools: readonly Tool[], prompt: AgentOptions["prompt"]): PromptOptions {
+  const builtin = tools.filter((tool) => tool.builtin).map((tool) => tool.name)
+  const custom = tools.filter((tool) => !tool.builtin)
+  return {
+    ...defaultPromptOptions,
+    ...prompt,
+    tools: custom.map(({ name, description, parameters }) => ({ name, description, parameters })),
+    builtinTools: builtin.length > 0 ? builtin : null,
+  }
+}
+
+/** Every tool once, those of the handoffs too. */
+function allTools({ tools = [], handoffs = {} }: AgentOptions): readonly Tool[] {
+  return [...new Set([...tools, ...Object.values(handoffs).flatMap((target) => target.tools ?? [])])]
+}
+
+/** A handoff as the model sees it: a tool without arguments. */
+function transferTool([name, { description }]: [string, HandoffOptions]): Tool {
+  return defineTool(`transfer_to_${name}`, {
+    description,
+    input: { type: "object", properties: {} },
+    sequential: true,
+    execute: () => `You are ${name} now. Go on with the conversation.`,
+  })
+}
+
+function handoffTargets(
+  options: AgentOptions,
+  handoffs: Readonly<Record<string, HandoffOptions>>,
+): ReadonlyMap<string, HandoffTarget> {
+  return new Map(
+    Object.entries(handoffs).map(([name, { system, tools = [], model }]) => {
+      const target = { name, tools: toolMap(tools), options: promptOptions(tools, options.prompt), system }
+      return [`transfer_to_${name}`, model === undefined ? target : { ...target, model }]
+    }),
+  )
+}
+
+function pickLimits(options: AgentOptions): Partial<RunLimits> {
+  const limits: Partial<Record<keyof RunLimits, number>> = {}
+  for (const name of Object.keys(defaultLimits) as (keyof RunLimits)[]) {
+    const value = options[name]
+    if (value !== undefined) limits[name] = value
+  }
+  return limits
+}
+
+function unusable(reason: "busy" | "closed", detail: string, fix: string): SessionError {
+  return new SessionError({ reason, detail, fix })
+}

@@ -1,0 +1,98 @@
+/**
+ * The same nouns for programs written with Effect: a model and an agent as services, runs as Effects with typed errors, events as
+ * a Stream. It stands on the plain facade's own parts; there is one loop.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Agent as PlainAgent, type AgentOptions as PlainOptions, agent as plainAgent } from "./agent.ts"
+import { EngineError, PromptError, SessionError, TokenizerError, ToolDefinitionError } from "./error.ts"
+import type { AgentEvent } from "./event.ts"
+import type { Model as PlainModel } from "./model.ts"
+import type { RunResult } from "./run.ts"
+import type { RunStream } from "./run-stream.ts"
+import type { RunError } from "./step.ts"
+
+/** What writes turns. */
+export class Model extends Context.Service<Model, PlainModel>()("@chasqui/core/Model") {
+  /** A model that is loaded when the layer is built and closed with it. */
+  static readonly layer = (load: () => Promise<PlainModel>): Layer.Layer<Model, EngineError | TokenizerError> =>
+    Layer.effect(
+      Model,
+      Effect.acquireRelease(
+        Effect.tryPromise({ try: load, catch: (thrown) => thrown as EngineError | TokenizerError }),
+        (model) => Effect.promise(() => model.close()),
+      ),
+    )
+}
+
+export interface AgentOptions extends Omit<PlainOptions, "model"> {}
+
+export interface AgentService {
+  readonly session: PlainAgent["session"]
+  /** Interrupting it aborts the run; the session can go on. */
+  readonly run: (input: string) => Effect.Effect<RunResult, RunError | SessionError>
+  readonly stream: (input: string) => Stream.Stream<AgentEvent, RunError | SessionError>
+  readonly resume: (...args: Parameters<PlainAgent["resume"]>) => Effect.Effect<RunResult, RunError | SessionError>
+}
+
+/** One agent with its session. */
+export class Agent extends Context.Service<Agent, AgentService>()("@chasqui/core/Agent") {
+  static readonly layer = (options: AgentOptions): Layer.Layer<Agent, ToolDefinitionError | SessionError, Model> =>
+    Layer.effect(Agent, agent(options))
+}
+
+/** Makes an agent on the model of the context; it is closed with the scope. */
+export const agent = Effect.fn("chasqui.agent")(function* (
+  options: AgentOptions,
+): Effect.fn.Return<AgentService, ToolDefinitionError | SessionError, Model | Scope.Scope> {
+  const model = yield* Model
+  const plain = yield* Effect.acquireRelease(
+    Effect.tryPromise({
+      try: () => plainAgent({ ...options, model }),
+      catch: (thrown) => typed<ToolDefinitionError | SessionError>(thrown),
+    }),
+    (made) => Effect.promise(() => made.close()),
+  )
+  return {
+    session: plain.session,
+    run: (input) => finished(() => plain.stream(input)),
+    stream: (input) =>
+      Stream.suspend(() =>
+        Stream.fromAsyncIterable(plain.stream(input), (thrown) => typed<RunError | SessionError>(thrown)),
+      ),
+    resume: (...args) => finished(() => plain.resume(...args)),
+  }
+})
+
+/** The result of a stream; interruption cancels it and waits until it has settled, so that the session is valid after it. */
+function finished(start: () => RunStream): Effect.Effect<RunResult, RunError | SessionError> {
+  return Effect.callback<RunResult, RunError | SessionError>((resume) => {
+    let stream: RunStream
+    try {
+      stream = start()
+    } catch (thrown) {
+      return resume(Effect.fail(typed<RunError | SessionError>(thrown)))
+    }
+    stream.result.then(
+      (result) => resume(Effect.succeed(result)),
+      (thrown) => resume(Effect.fail(typed<RunError | SessionError>(thrown))),
+    )
+    return Effect.promise(() => {
+      stream.cancel()
+      return stream.result.then(
+        () => undefined,
+        () => undefined,
+      )
+    })
+  })
+}
+
+/** Our own errors stay errors; anything else is a defect, and is thrown on. */
+function typed<Errors>(thrown: unknown): Errors {
+  const ours = [EngineError, PromptError, SessionError, TokenizerError, ToolDefinitionError]
+  if (ours.some((kind) => thrown instanceof kind)) return thrown as Errors
+  throw thrown
+}

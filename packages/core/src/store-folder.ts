@@ -1,0 +1,140 @@
+/**
+ * A store in a folder: `<name>.json` for documents, `<name>.jsonl` for logs, `<name>.lock` while somebody works on it.
+ * A document is written beside its place, flushed, and renamed into it. A lock names the process that holds it; the lock of a
+ * process that is gone counts as free.
+ *
+ * Covered: crashes at any point, several processes on one machine. Not covered: several machines on one network folder.
+ */
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs"
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { SessionError } from "./error.ts"
+import type { Store, StoreLog } from "./store.ts"
+import { lockedError } from "./store-memory.ts"
+
+/** The folder is made when it does not exist. Names are 1 to 128 letters, digits, dots, hyphens and underscores. */
+export async function folderStore(folder: string): Promise<Store> {
+  await mkdir(folder, { recursive: true })
+  const path = (name: string, extension: string): string => join(folder, `${checkedName(name)}.${extension}`)
+  return {
+    async read(name) {
+      const text = await readIfThere(path(name, "json"))
+      return text === undefined ? undefined : parse(text, path(name, "json"))
+    },
+    async write(name, document) {
+      const target = path(name, "json")
+      const draft = `${target}.${process.pid}.new`
+      const file = await open(draft, "w")
+      try {
+        await file.writeFile(JSON.stringify(document))
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(draft, target)
+    },
+    async remove(name) {
+      await rm(path(name, "json"), { force: true })
+      await rm(path(name, "jsonl"), { force: true })
+    },
+    async list() {
+      const files = await readdir(folder)
+      return files
+        .filter((file) => file.endsWith(".json"))
+        .map((file) => file.slice(0, -".json".length))
+        .sort()
+    },
+    async log(name) {
+      return fileLog(path(name, "jsonl"))
+    },
+    readLog: (name) => readIfThere(path(name, "jsonl")),
+    lock: (name) => lockFile(path(name, "lock"), name),
+    close: () => Promise.resolve(),
+  }
+}
+
+/** Appends synchronously: when `append` returns, the kernel has the lines and a kill of this process cannot lose them. */
+function fileLog(file: string): StoreLog {
+  const descriptor = openSync(file, "a+")
+  cutUnfinishedLine(descriptor)
+  return {
+    append: (lines) => void writeSync(descriptor, lines),
+    async [Symbol.asyncDispose]() {
+      fsyncSync(descriptor)
+      closeSync(descriptor)
+    },
+  }
+}
+
+function cutUnfinishedLine(descriptor: number): void {
+  const { size } = fstatSync(descriptor)
+  const block = Buffer.alloc(64 * 1024)
+  let end = size
+  while (end > 0) {
+    const start = Math.max(0, end - block.length)
+    const length = readSync(descriptor, block, 0, end - start, start)
+    const lineFeed = block.subarray(0, length).lastIndexOf(0x0a)
+    if (lineFeed !== -1) {
+      if (start + lineFeed + 1 < size) ftruncateSync(descriptor, start + lineFeed + 1)
+      return
+    }
+    end = start
+  }
+  if (size > 0) ftruncateSync(descriptor, 0)
+}
+
+async function lockFile(file: string, name: string): Promise<AsyncDisposable> {
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      await writeFile(file, String(process.pid), { flag: "wx" })
+      return { [Symbol.asyncDispose]: () => rm(file, { force: true }) }
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") throw thrown
+      if (await isHeld(file)) throw lockedError(name)
+      await rm(file, { force: true })
+    }
+  }
+  throw lockedError(name)
+}
+
+async function isHeld(file: string): Promise<boolean> {
+  const owner = Number(await readIfThere(file))
+  if (!Number.isSafeInteger(owner) || owner <= 0) return false
+  try {
+    process.kill(owner, 0)
+    return true
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8")
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined
+    throw thrown
+  }
+}
+
+function parse(text: string, file: string) {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new SessionError({
+      reason: "malformed",
+      detail: `The file ${file} is not JSON.`,
+      fix: "It was changed from outside: restore it from a copy, or remove it.",
+      cause,
+    })
+  }
+}
+
+function checkedName(name: string): string {
+  if (/^[\w-][\w.-]{0,127}$/.test(name)) return name
+  throw new SessionError({
+    reason: "malformed",
+    detail: `The name ${JSON.stringify(name.slice(0, 140))} cannot be stored.`,
+    fix: "Use 1 to 128 letters, digits, dots, hyphens and underscores, with no dot in front.",
+  })
+}

@@ -1,0 +1,115 @@
+// See engine.h.
+#include "engine.h"
+
+#include <iterator>
+#include <utility>
+
+namespace chasqui {
+namespace {
+
+template <typename T>
+void move_to_end(std::vector<T>* from, std::vector<T>* to) {
+  to->insert(to->end(), std::make_move_iterator(from->begin()), std::make_move_iterator(from->end()));
+  from->clear();
+}
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<Stepper> stepper, std::function<void()> notify)
+    : stepper_(std::move(stepper)), notify_(std::move(notify)), metrics_(stepper_->metrics()), thread_([this] { work(); }) {}
+
+Engine::~Engine() {
+  close();
+  join();
+}
+
+void Engine::submit(Request request) { post(std::move(request)); }
+void Engine::cancel(uint64_t request) { post(Cancel{request}); }
+void Engine::consumed(uint64_t request, int32_t n_tokens) { post(Consumed{request, n_tokens}); }
+void Engine::release_retained(std::string name_space) { post(ReleaseRetained{std::move(name_space)}); }
+
+void Engine::post(Command command) {
+  {
+    const std::lock_guard lock(mutex_);
+    commands_.push_back(std::move(command));
+  }
+  wake_.notify_one();
+}
+
+void Engine::take_events(StepEvents* events, bool* closed) {
+  events->clear();
+  const std::lock_guard lock(mutex_);
+  std::swap(*events, events_);
+  notified_ = false;
+  *closed = closed_;
+}
+
+EngineMetrics Engine::metrics() const {
+  const std::lock_guard lock(mutex_);
+  return metrics_;
+}
+
+void Engine::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  wake_.notify_one();
+}
+
+void Engine::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void Engine::work() {
+  std::vector<Command> commands;
+  StepEvents events;
+  bool can_step = false;
+  for (;;) {
+    bool closing = false;
+    {
+      std::unique_lock lock(mutex_);
+      // After a pass that found nothing to run only a command can change that: all sequences are parked, or there are none.
+      if (!can_step) wake_.wait(lock, [&] { return !commands_.empty() || closing_; });
+      std::swap(commands, commands_);
+      closing = closing_;
+    }
+    for (Command& command : commands) apply(command, &events);
+    commands.clear();
+    if (closing) {
+      stepper_->fail_all(failure(Reason::kClosed, "The engine was closed while the request was running.", "Load the engine again."), &events);
+    } else {
+      can_step = stepper_->step(&events);
+    }
+    publish(&events, closing ? Last::kYes : Last::kNo);
+    if (closing) return;
+  }
+}
+
+void Engine::apply(Command& command, StepEvents* events) {
+  if (auto* request = std::get_if<Request>(&command)) {
+    stepper_->submit(std::move(*request), events);
+  } else if (const auto* cancel = std::get_if<Cancel>(&command)) {
+    stepper_->cancel(cancel->request, events);
+  } else if (const auto* consumed = std::get_if<Consumed>(&command)) {
+    stepper_->consumed(consumed->request, consumed->n_tokens);
+  } else if (const auto* release = std::get_if<ReleaseRetained>(&command)) {
+    stepper_->release_retained(release->name_space);
+  }
+}
+
+void Engine::publish(StepEvents* events, Last last) {
+  bool notify = false;
+  {
+    const std::lock_guard lock(mutex_);
+    metrics_ = stepper_->metrics();
+    closed_ = last == Last::kYes;
+    notify = (!events->empty() || closed_) && !notified_;
+    if (notify) notified_ = true;
+    move_to_end(&events->tokens, &events_.tokens);
+    move_to_end(&events->ends, &events_.ends);
+  }
+  if (notify) notify_();
+}
+
+}  // namespace chasqui

@@ -1,0 +1,65 @@
+// The engine's thread. Commands come in through a queue and take effect between two passes; what happened comes out in
+// batches, with one notification until they are fetched. All state of the model and of requests belongs to the thread.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "stepper.h"
+
+namespace chasqui {
+
+class Engine {
+ public:
+  // `notify` is called on the engine's thread when there are events and none had been waiting; it must not block.
+  Engine(std::unique_ptr<Stepper> stepper, std::function<void()> notify);
+  ~Engine();  // close() and join()
+
+  void submit(Request request);
+  void cancel(uint64_t request);
+  void consumed(uint64_t request, int32_t n_tokens);
+  void release_retained(std::string name_space);
+
+  // Everything since the last call. `closed` says that these are the last.
+  void take_events(StepEvents* events, bool* closed);
+  EngineMetrics metrics() const;
+
+  // Ends all requests as closed after the pass that is running; returns at once. A last notification follows.
+  void close();
+  // Waits until the thread has ended.
+  void join();
+
+ private:
+  struct Cancel { uint64_t request; };
+  struct Consumed { uint64_t request; int32_t n_tokens; };
+  struct ReleaseRetained { std::string name_space; };
+  using Command = std::variant<Request, Cancel, Consumed, ReleaseRetained>;
+
+  void post(Command command);
+  void work();
+  void apply(Command& command, StepEvents* events);
+  enum class Last : uint8_t { kNo, kYes };
+  void publish(StepEvents* events, Last last);
+
+  std::unique_ptr<Stepper> stepper_;  // of the thread alone
+  std::function<void()> notify_;
+
+  mutable std::mutex mutex_;  // of all below
+  std::condition_variable wake_;
+  std::vector<Command> commands_;
+  StepEvents events_;
+  EngineMetrics metrics_;
+  bool notified_ = false;
+  bool closing_ = false;
+  bool closed_ = false;
+
+  std::thread thread_;  // last: it starts when all else is there
+};
+
+}  // namespace chasqui

@@ -1,0 +1,341 @@
+// See stepper.h.
+#include "stepper.h"
+
+#include <algorithm>
+#include <string>
+
+namespace chasqui {
+namespace {
+
+constexpr int32_t kMostLogprobs = 64;
+
+SchedulerLimits within(SchedulerLimits limits, const Forward& forward) {
+  limits.n_pages = forward.n_pages();
+  limits.step_tokens = std::max(1, std::min(limits.step_tokens, forward.max_batch_tokens()));
+  limits.max_running = std::max(1, std::min(limits.max_running, limits.step_tokens));
+  limits.score_rows = std::max(1, std::min(limits.score_rows, limits.step_tokens));
+  const int32_t context = limits.context > 0 ? std::min(limits.context, forward.context()) : forward.context();
+  limits.context = static_cast<int32_t>(std::min<int64_t>(context, int64_t{limits.n_pages} * kPageTokens));
+  return limits;
+}
+
+StepperOptions within(StepperOptions options, const Forward& forward) {
+  options.limits = within(options.limits, forward);
+  return options;
+}
+
+double seconds_between(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double>(to - from).count(); }
+
+bool contains(const std::vector<int32_t>& tokens, int32_t token) {
+  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
+
+}  // namespace
+
+Stepper::Stepper(std::unique_ptr<Forward> forward, StepperOptions options)
+    : forward_(std::move(forward)),
+      options_(within(std::move(options), *forward_)),
+      vocab_(forward_->vocab()),
+      scheduler_(options_.limits, [this](int32_t from, int32_t to, int32_t n) { forward_->copy_page(from, to, n); }),
+      sampler_(vocab_) {}
+
+Stepper::~Stepper() = default;
+
+void Stepper::submit(Request request, StepEvents* events) {
+  EndEvent refused;
+  refused.request = request.id;
+  refused.usage.prompt = static_cast<int32_t>(request.tokens.size());
+  refused.failure = check(request);
+  Sequence* sequence = nullptr;
+  if (refused.failure.ok()) refused.failure = scheduler_.submit(std::move(request), &sequence);
+  if (!refused.failure.ok()) {
+    ++totals_.requests_ended;
+    events->ends.push_back(std::move(refused));
+    return;
+  }
+  live_[sequence->request.id] = sequence;
+  for (const int32_t token : options_.special_tokens) {
+    if (!contains(sequence->request.allowed_special, token)) sequence->banned.push_back(token);
+  }
+  append_forced(sequence, events);
+}
+
+Status Stepper::check(const Request& request) const {
+  if (!lost_.ok()) return lost_;
+  if (live_.contains(request.id)) {
+    return failure(Reason::kInternal, "Request id " + std::to_string(request.id) + " is in use.", "Report this as a bug of the engine's binding.");
+  }
+  const auto outside = [&](const std::vector<int32_t>& tokens) {
+    return std::find_if(tokens.begin(), tokens.end(), [&](int32_t token) { return token < 0 || token >= vocab_; });
+  };
+  if (const auto bad = outside(request.tokens); bad != request.tokens.end()) {
+    return failure(Reason::kBadRequest,
+                   "Token " + std::to_string(*bad) + " at position " + std::to_string(bad - request.tokens.begin()) +
+                       " is outside the vocabulary of " + std::to_string(vocab_) + ".",
+                   "Encode the text with this model's own tokenizer.");
+  }
+  if (const auto bad = outside(request.stop_tokens); bad != request.stop_tokens.end()) {
+    return failure(Reason::kBadRequest, "Stop token " + std::to_string(*bad) + " is outside the vocabulary of " + std::to_string(vocab_) + ".",
+                   "Use ids of this model's tokenizer.");
+  }
+  if (request.top_logprobs > kMostLogprobs) {
+    return failure(Reason::kBadRequest, "logprobs is " + std::to_string(request.top_logprobs) + ".",
+                   "Ask for at most " + std::to_string(kMostLogprobs) + " alternatives.");
+  }
+  return check_sampling(request.sampling, vocab_);
+}
+
+void Stepper::cancel(uint64_t request, StepEvents* events) {
+  const auto found = live_.find(request);
+  if (found != live_.end()) end(found->second, StopReason::kAborted, events);
+}
+
+void Stepper::consumed(uint64_t request, int32_t n_tokens) {
+  const auto found = live_.find(request);
+  if (found == live_.end()) return;
+  Sequence* sequence = found->second;
+  sequence->n_consumed = std::max(sequence->n_consumed, std::min(n_tokens, sequence->n_delivered));
+  if (sequence->n_delivered - sequence->n_consumed < options_.undelivered) scheduler_.unpark(sequence);
+}
+
+bool Stepper::step(StepEvents* events) {
+  scheduler_.plan(&plan_);
+  if (plan_.empty()) return false;
+  const auto begin = Clock::now();
+  for (const PlannedSpan& span : plan_) {
+    if (span.sequence->first_pass == Clock::time_point{}) span.sequence->first_pass = begin;
+  }
+  if (const Status status = run(&plan_); !status.ok()) {
+    for (const PlannedSpan& span : plan_) fail(span.sequence, status, events);
+    if (status.reason == Reason::kDeviceLost) {
+      lost_ = status;
+      fail_all(lost_, events);
+    }
+    return true;
+  }
+  int32_t n_tokens = 0;
+  int32_t n_prefill = 0;
+  for (const PlannedSpan& span : plan_) {
+    n_tokens += span.n_tokens;
+    if (!span.sequence->is_decoding()) n_prefill += span.n_tokens;
+    scheduler_.computed(span);
+  }
+  float* row = logits_.data();
+  for (size_t i = 0; i < plan_.size(); ++i) {
+    const PlannedSpan span = plan_[i];
+    if (span.sequence->is_scoring()) {
+      score(span, span.sequence->n_computed - span.n_tokens, row, events);
+      row += static_cast<int64_t>(span.n_tokens) * vocab_;
+    } else if (span.samples) {
+      sample(span.sequence, row, span.sequence->request.constraint ? &masks_[i] : nullptr, events);
+      row += vocab_;
+    }
+  }
+  const double seconds = seconds_between(begin, Clock::now());
+  const double prefill_share = static_cast<double>(n_prefill) / n_tokens;
+  ++totals_.steps;
+  totals_.batch = static_cast<int32_t>(plan_.size());
+  totals_.batch_tokens = n_tokens;
+  totals_.prefill_tokens += n_prefill;
+  totals_.prefill_seconds += seconds * prefill_share;
+  totals_.decode_seconds += seconds * (1.0 - prefill_share);
+  return true;
+}
+
+Status Stepper::run(std::vector<PlannedSpan>* spans) {
+  batch_.clear();
+  int64_t rows = 0;
+  for (const PlannedSpan& span : *spans) {
+    const Sequence& sequence = *span.sequence;
+    BatchSpan batch;
+    batch.tokens = sequence.tokens.data() + sequence.n_computed;
+    batch.n_tokens = span.n_tokens;
+    batch.position = sequence.n_computed;
+    batch.pages = sequence.pages.data();
+    batch.all_logits = sequence.is_scoring();
+    batch.last_logits = span.samples;
+    rows += batch.all_logits ? batch.n_tokens : batch.last_logits ? 1 : 0;
+    batch_.push_back(batch);
+  }
+  if (logits_.size() < static_cast<size_t>(rows * vocab_)) logits_.resize(static_cast<size_t>(rows * vocab_));
+  const bool constrained = std::any_of(spans->begin(), spans->end(), [](const PlannedSpan& span) {
+    return span.samples && span.sequence->request.constraint != nullptr;
+  });
+  if (!constrained) return forward_->run(batch_, logits_.data());
+  if (helper_ == nullptr) helper_ = std::make_unique<Helper>();
+  helper_->start([this, spans] { fill_masks(*spans); });
+  const Status status = forward_->run(batch_, logits_.data());
+  helper_->wait();
+  return status;
+}
+
+// What may follow depends on the tokens that this pass feeds, not on its logits, so this runs beside the model.
+void Stepper::fill_masks(const std::vector<PlannedSpan>& spans) {
+  while (masks_.size() < spans.size()) masks_.emplace_back(vocab_);
+  for (size_t i = 0; i < spans.size(); ++i) {
+    const Sequence& sequence = *spans[i].sequence;
+    TokenConstraint* constraint = sequence.request.constraint.get();
+    if (!spans[i].samples || constraint == nullptr) continue;
+    masks_[i].clear();
+    constraint->fill_mask(&masks_[i]);
+    if (constraint->is_complete()) {
+      for (const int32_t token : sequence.request.stop_tokens) masks_[i].permit(token);
+    }
+    for (const int32_t token : sequence.banned) masks_[i].forbid(token);
+  }
+}
+
+// `rows`: (span.n_tokens, vocab); row i tells of the token after position first_position + i.
+void Stepper::score(const PlannedSpan& span, int32_t first_position, const float* rows, StepEvents* events) {
+  Sequence* sequence = span.sequence;
+  for (int32_t i = 0; i < span.n_tokens; ++i) {
+    const int32_t position = first_position + i + 1;
+    if (position >= sequence->length()) break;
+    const float* row = rows + static_cast<int64_t>(i) * vocab_;
+    const float logit = row[sequence->tokens[static_cast<size_t>(position)]];
+    sequence->scores[static_cast<size_t>(position)] = static_cast<float>(static_cast<double>(logit) - log_sum_exp(row, vocab_));
+  }
+  if (sequence->n_pending() == 0) end(sequence, StopReason::kMaxTokens, events);
+}
+
+void Stepper::sample(Sequence* sequence, float* row, const TokenMask* mask, StepEvents* events) {
+  const Request& request = sequence->request;
+  SamplingContext context;
+  context.params = &request.sampling;
+  context.output_counts = &sequence->output_counts;
+  context.prompt_counts = &sequence->prompt_counts;
+  context.banned = &sequence->banned;
+  context.mask = mask;
+  context.position = static_cast<uint64_t>(sequence->length());
+  context.top_logprobs = request.top_logprobs;
+  const int32_t n_permitted = mask == nullptr ? vocab_ : mask->count();
+  if (n_permitted == 0 && request.constraint->is_complete()) {
+    end(sequence, StopReason::kStopToken, events);
+    return;
+  }
+  SampledToken sampled = sampler_.sample(row, context);
+  if (sampled.token < 0) {
+    const Status dead = mask == nullptr || n_permitted > 0
+        ? failure(Reason::kInternal, "The model gave no finite logit for any permitted token.",
+                  "Check the checkpoint's weights for NaN or infinite values, and logitBias for minus infinity.")
+        : failure(Reason::kBadRequest, "The constraint permits no token after " + std::to_string(sequence->usage.generated) + " tokens of output.",
+                  "Permit the special tokens it needs, or relax it.");
+    fail(sequence, dead, events);
+    return;
+  }
+  TokenEvent event;
+  event.token = sampled.token;
+  event.forced = n_permitted == 1;
+  event.has_logprob = request.top_logprobs >= 0;
+  event.logprob = sampled.logprob;
+  event.top = std::move(sampled.top);
+  if (append(sequence, std::move(event), events)) append_forced(sequence, events);
+}
+
+// Tokens that have to come next need no logits: they are appended at once and fed together in the next pass.
+void Stepper::append_forced(Sequence* sequence, StepEvents* events) {
+  if (sequence->request.constraint == nullptr || sequence->request.top_logprobs >= 0) return;
+  std::vector<int32_t> forced;
+  sequence->request.constraint->forced(&forced);
+  for (const int32_t token : forced) {
+    if (contains(sequence->banned, token)) return;
+    TokenEvent event;
+    event.token = token;
+    event.forced = true;
+    if (!append(sequence, std::move(event), events)) return;
+  }
+}
+
+// False if the sequence ended with this token.
+bool Stepper::append(Sequence* sequence, TokenEvent event, StepEvents* events) {
+  const Request& request = sequence->request;
+  const int32_t token = event.token;
+  const auto now = Clock::now();
+  if (sequence->usage.generated == 0) {
+    sequence->first_token = now;
+    if (sequence->first_pass == Clock::time_point{}) sequence->first_pass = now;
+    const double waited = seconds_between(sequence->submitted, now);
+    ++totals_.first_tokens;
+    totals_.first_token_seconds += waited;
+    totals_.last_first_token_ms = waited * 1000.0;
+  }
+  sequence->last_token = now;
+  sequence->tokens.push_back(token);
+  ++sequence->output_counts[token];
+  ++sequence->usage.generated;
+  if (event.forced) ++sequence->usage.forced;
+  ++totals_.decode_tokens;
+  ++sequence->n_delivered;
+  event.request = request.id;
+  events->tokens.push_back(std::move(event));
+
+  if (contains(request.stop_tokens, token)) {
+    end(sequence, StopReason::kStopToken, events);
+    return false;
+  }
+  if (request.constraint != nullptr && !request.constraint->accept(token)) {
+    fail(sequence, failure(Reason::kInternal, "The constraint refused token " + std::to_string(token) + " after permitting it.", "Report this as a bug of the constraint."), events);
+    return false;
+  }
+  if (sequence->usage.generated >= request.max_tokens) {
+    end(sequence, StopReason::kMaxTokens, events);
+    return false;
+  }
+  if (sequence->length() >= options_.limits.context) {
+    end(sequence, StopReason::kContextFull, events);
+    return false;
+  }
+  if (sequence->n_delivered - sequence->n_consumed >= options_.undelivered) scheduler_.park(sequence);
+  return true;
+}
+
+void Stepper::end(Sequence* sequence, StopReason reason, StepEvents* events) {
+  EndEvent event = end_event(sequence);
+  event.reason = reason;
+  events->ends.push_back(std::move(event));
+  live_.erase(sequence->request.id);
+  ++totals_.requests_ended;
+  scheduler_.finish(sequence);
+}
+
+void Stepper::fail(Sequence* sequence, const Status& status, StepEvents* events) {
+  EndEvent event = end_event(sequence);
+  event.failure = status;
+  events->ends.push_back(std::move(event));
+  live_.erase(sequence->request.id);
+  ++totals_.requests_ended;
+  scheduler_.discard(sequence);
+}
+
+EndEvent Stepper::end_event(Sequence* sequence) const {
+  EndEvent event;
+  event.request = sequence->request.id;
+  event.usage = sequence->usage;
+  event.scores = std::move(sequence->scores);
+  const auto passed = sequence->first_pass != Clock::time_point{};
+  const auto began = passed ? sequence->first_pass : Clock::now();
+  event.timing.queue_ms = 1000.0 * seconds_between(sequence->submitted, began);
+  if (sequence->usage.generated > 0) {
+    event.timing.first_token_ms = 1000.0 * seconds_between(sequence->submitted, sequence->first_token);
+    event.timing.prefill_ms = 1000.0 * seconds_between(began, sequence->first_token);
+    event.timing.decode_ms = 1000.0 * seconds_between(sequence->first_token, sequence->last_token);
+  } else if (passed) {
+    event.timing.prefill_ms = 1000.0 * seconds_between(began, Clock::now());
+  }
+  return event;
+}
+
+void Stepper::fail_all(const Status& status, StepEvents* events) {
+  std::vector<Sequence*> all;
+  for (const auto& [id, sequence] : live_) all.push_back(sequence);
+  std::sort(all.begin(), all.end(), [](const Sequence* a, const Sequence* b) { return a->order < b->order; });
+  for (Sequence* sequence : all) fail(sequence, status, events);
+}
+
+EngineMetrics Stepper::metrics() const {
+  EngineMetrics metrics = totals_;
+  metrics.now = scheduler_.counts();
+  return metrics;
+}
+
+}  // namespace chasqui

@@ -1,0 +1,25 @@
+// Runs `pnpm test` and `pnpm test:slow` as a newcomer would, and ends with the sum of their verdicts on one line.
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const reports = mkdtempSync(join(tmpdir(), "chasqui-ci-"))
+let passed = 0
+let failed = 0
+for (const suite of ["test", "test:slow"]) {
+  const report = join(reports, `${suite.replace(":", "-")}.json`)
+  const run = spawnSync(
+    "npx",
+    ["-y", "pnpm@12.21.0", suite, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+    { stdio: ["ignore", "inherit", "inherit"] },
+  )
+  const counts = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : undefined
+  passed += counts?.numPassedTests ?? 0
+  failed += counts?.numFailedTests ?? 0
+  // Anything that stops a suite before its tests (a build, a lint) counts as one failure.
+  if (run.status !== 0 && (counts?.numFailedTests ?? 0) === 0) failed++
+}
+rmSync(reports, { recursive: true })
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(failed === 0 && passed > 0 ? 0 : 1)
