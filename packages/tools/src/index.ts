@@ -5,7 +5,10 @@ export { type LocalMathsOptions, localMaths } from "./maths/local-maths.ts"
 export type { MathsProvider, Pod } from "./maths/maths-provider.ts"
 export { type WolframAlphaOptions, wolframAlpha } from "./maths/wolfram-alpha.ts"
 export type { Artifact } from "./python/artifact.ts"
+export { type BatchAnswer, type BatchOptions, type BatchRequest, pythonBatch } from "./python/batch.ts"
 export type { SandboxLimits } from "./python/limits.ts"
+export type { PackageOptions } from "./python/packages.ts"
+export { pythonRepl, type ReplOptions } from "./python/repl.ts"
 export {
   type PythonOutcome,
   type PythonSandbox,
