@@ -68,7 +68,7 @@ async function answer(request: Request, attachment: Uint8Array<ArrayBuffer>): Pr
     case "run":
       return run(box, request)
     case "put":
-      return send({ type: "put", id: request.id, stored: await box.put(request.path, attachment.buffer) })
+      return send({ type: "put", id: request.id, stored: await box.put(request.path, attachment.slice().buffer) })
     case "take": {
       const contents = await box.take(request.path)
       return send(
