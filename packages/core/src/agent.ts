@@ -4,19 +4,23 @@
  */
 import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, verifyPendingRun } from "./approval.ts"
+import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
-import type { Usage } from "./event.ts"
+import type { ToolResult, Usage } from "./event.ts"
+import type { Guards } from "./guard-check.ts"
+import type { HandoffTarget } from "./handoff.ts"
+import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
 import type { Model } from "./model.ts"
 import { type InferOutput, type OutputSchema, outputFormat } from "./output.ts"
 import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
 import { defaultLimits, type ResumePoint, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
 import { RunStream } from "./run-stream.ts"
 import type { Emit } from "./step.ts"
-import type { Store, StoreLog } from "./store.ts"
-import type { Tool } from "./tool.ts"
+import type { Store } from "./store.ts"
+import { defineTool, type Tool } from "./tool.ts"
 import { closeOpenCalls } from "./tool-turn.ts"
-import { forkTrace, readTrace, type TraceHeader, traceLine } from "./trace.ts"
+import { traceLine } from "./trace.ts"
 import { Transcript } from "./transcript.ts"
 
 export interface AgentOptions extends Partial<RunLimits> {
@@ -37,6 +41,12 @@ export interface AgentOptions extends Partial<RunLimits> {
   readonly approvalKey?: ApprovalKey
   /** The price of a usage, in the unit of `maxCost`. */
   readonly cost?: (usage: Usage) => number
+  /** Shortens the conversation before it fills the context, such as `dropToolResults()` or `summarise()`. */
+  readonly contextPolicy?: ContextPolicy
+  /** Judge what the user and the model say, beside the run, and stop it with `guard`. */
+  readonly guards?: Guards
+  /** Agents that the model may hand the conversation to; each is offered as a tool `transfer_to_<name>`. */
+  readonly handoffs?: Readonly<Record<string, HandoffOptions>>
   /**
    * Keeps the session under its id: its trace is written as it happens, and an agent made later with the same id goes on with it.
    * The session is locked until the agent closes.
@@ -44,6 +54,15 @@ export interface AgentOptions extends Partial<RunLimits> {
   readonly store?: Store
   /** Milliseconds for the trace; without it the trace has no times. */
   readonly now?: () => number
+}
+
+export interface HandoffOptions {
+  /** When to hand over to it, for the model to read. */
+  readonly description: string
+  readonly system?: string
+  readonly tools?: readonly Tool[]
+  /** Default: the same model. */
+  readonly model?: Model
 }
 
 export interface RunOptions {
@@ -76,84 +95,48 @@ export interface Agent extends AsyncDisposable {
 }
 
 /** Makes an agent. Throws ToolDefinitionError for two tools of one name, and what loading the model throws. */
-export async function agent(options: AgentOptions): Promise<Agent> {
-  const tools = toolMap(options.tools ?? [])
-  if (options.tools?.some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
+export async function agent(given: AgentOptions): Promise<Agent> {
+  const options = {
+    ...given,
+    tools: [...(given.tools ?? []), ...Object.entries(given.handoffs ?? {}).map(transferTool)],
+  }
+  const tools = toolMap(options.tools)
+  if (options.tools.some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
   const model = typeof options.model === "function" ? await options.model() : options.model
-  const kept = options.store && (await keptSession(options, options.store, model))
-  const session = kept?.session ?? options.session ?? newSession(options)
-  return new SessionAgent(options, model, tools, session, kept?.record)
-}
-
-/** Where a session's trace goes, and what has to be released at the end. */
-interface SessionRecord {
-  readonly log: StoreLog
-  readonly lock: AsyncDisposable
-}
-
-async function keptSession(
-  options: AgentOptions,
-  store: Store,
-  model: Model,
-): Promise<{ session: Transcript; record: SessionRecord }> {
+  const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
   const name = options.session?.id ?? options.sessionId ?? "session-0"
-  const lock = await store.lock(name)
-  try {
-    const log = await store.log(name)
-    const text = await store.readLog(name)
-    if (text?.includes("\n")) {
-      return { session: forkTrace(readTrace(text), model.info.fingerprint), record: { log, lock } }
-    }
-    const session = options.session ?? newSession(options)
-    log.append(traceLine(traceHeader(session, model, options.sampling)))
-    return { session, record: { log, lock } }
-  } catch (error) {
-    await lock[Symbol.asyncDispose]()
-    throw error
-  }
-}
-
-/** The first line of a session's trace. */
-export function traceHeader(session: Transcript, model: Model, sampling?: Sampling): TraceHeader {
-  const { logitBias: _, seed, ...plain } = sampling ?? {}
-  return {
-    type: "trace",
-    version: 1,
-    sessionId: session.id,
-    model: model.info.name,
-    fingerprint: model.info.fingerprint,
-    options: session.options,
-    turns: session.turns,
-    calls: session.calls,
-    ...(sampling && { sampling: { ...plain, ...(seed !== undefined && { seed: seed.toString() }) } }),
-  }
+  const kept = options.store && (await openSession(options.store, name, model, fresh))
+  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] })
 }
 
 type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
 
 class SessionAgent implements Agent {
-  readonly model: Model
-  readonly session: Transcript
+  model: Model
+  session: Transcript
   readonly #options: AgentOptions
-  readonly #tools: ReadonlyMap<string, Tool>
+  #tools: ReadonlyMap<string, Tool>
   #busy: Promise<unknown> | undefined
-  /** The last run's waiting calls, with the results of the calls beside them. */
-  #pending: PendingRun | undefined
-  readonly #record: SessionRecord | undefined
+  /** Results of calls whose neighbours in the same turn wait for approval. */
+  #openResults: readonly ToolResult[]
+  readonly #kept: KeptSession | undefined
+  /** The model that was loaded for this agent, and is closed with it. */
+  readonly #ownModel: Model | undefined
   #closed = false
 
   constructor(
     options: AgentOptions,
     model: Model,
     tools: ReadonlyMap<string, Tool>,
-    session: Transcript,
-    record: SessionRecord | undefined,
+    session: KeptSession | Pick<KeptSession, "session" | "openResults">,
   ) {
     this.#options = options
     this.#tools = tools
-    this.#record = record
+    this.#kept = "log" in session ? session : undefined
+    this.#openResults = session.openResults
+    this.#ownModel = typeof options.model === "function" ? model : undefined
     this.model = model
-    this.session = session
+    this.session = session.session
   }
 
   run<const Schema extends OutputSchema>(input: string, options: OutputOptions<Schema>): Promise<OutputResult<Schema>>
@@ -177,10 +160,9 @@ class SessionAgent implements Agent {
     if (this.#closed) return
     this.#closed = true
     await this.#busy?.catch(() => undefined)
-    await Promise.all([...this.#tools.values()].map((tool) => tool.close?.()))
-    await this.#record?.log[Symbol.asyncDispose]()
-    await this.#record?.lock[Symbol.asyncDispose]()
-    if (typeof this.#options.model === "function") await this.model.close()
+    await Promise.all(allTools(this.#options).map((tool) => tool.close?.()))
+    if (this.#kept) await closeSession(this.#kept)
+    await this.#ownModel?.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -203,8 +185,11 @@ class SessionAgent implements Agent {
     const running = Effect.runPromise(run(context, "resume" in start ? start.resume : undefined))
     this.#busy = running
     try {
-      const result = await running
-      this.#pending = result.pending
+      const { result, transcript, model, tools } = await running
+      this.#openResults = result.pending?.results ?? []
+      this.session = transcript
+      this.model = model
+      this.#tools = tools
       return result
     } finally {
       this.#busy = undefined
@@ -213,7 +198,7 @@ class SessionAgent implements Agent {
 
   /** Also writes the events to the session's log. */
   #recording(emit: Emit): Emit {
-    const log = this.#record?.log
+    const log = this.#kept?.log
     if (log === undefined) return emit
     const { now } = this.#options
     return (events) => {
@@ -224,10 +209,10 @@ class SessionAgent implements Agent {
   }
 
   #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
-    const { sampling, approvalKey, cost, toolConcurrency = 4 } = this.#options
+    const { sampling, approvalKey, cost, contextPolicy, guards, handoffs, toolConcurrency = 4 } = this.#options
     const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
     if ("input" in start) {
-      closeOpenCalls(this.session, this.#pending?.results ?? [])
+      closeOpenCalls(this.session, this.#openResults)
       this.session.append({ role: "user", content: start.input + (format?.instruction ?? "") })
     }
     return {
@@ -241,6 +226,9 @@ class SessionAgent implements Agent {
       ...(sampling && { sampling }),
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
+      ...(contextPolicy && { contextPolicy }),
+      ...(guards && { guards }),
+      ...(handoffs && { handoffs: handoffTargets(this.#options, handoffs) }),
       ...(format && { output: format.check }),
     }
   }
@@ -262,15 +250,46 @@ function toolMap(tools: readonly Tool[]): ReadonlyMap<string, Tool> {
 }
 
 function newSession({ tools = [], prompt, system, sessionId = "session-0" }: AgentOptions): Transcript {
+  const turns = system === undefined ? [] : [{ role: "system", content: system } as const]
+  return new Transcript(sessionId, promptOptions(tools, prompt), turns)
+}
+
+function promptOptions(tools: readonly Tool[], prompt: AgentOptions["prompt"]): PromptOptions {
   const builtin = tools.filter((tool) => tool.builtin).map((tool) => tool.name)
   const custom = tools.filter((tool) => !tool.builtin)
-  const options: PromptOptions = {
+  return {
     ...defaultPromptOptions,
     ...prompt,
     tools: custom.map(({ name, description, parameters }) => ({ name, description, parameters })),
     builtinTools: builtin.length > 0 ? builtin : null,
   }
-  return new Transcript(sessionId, options, system === undefined ? [] : [{ role: "system", content: system }])
+}
+
+/** Every tool once, those of the handoffs too. */
+function allTools({ tools = [], handoffs = {} }: AgentOptions): readonly Tool[] {
+  return [...new Set([...tools, ...Object.values(handoffs).flatMap((target) => target.tools ?? [])])]
+}
+
+/** A handoff as the model sees it: a tool without arguments. */
+function transferTool([name, { description }]: [string, HandoffOptions]): Tool {
+  return defineTool(`transfer_to_${name}`, {
+    description,
+    input: { type: "object", properties: {} },
+    sequential: true,
+    execute: () => `You are ${name} now. Go on with the conversation.`,
+  })
+}
+
+function handoffTargets(
+  options: AgentOptions,
+  handoffs: Readonly<Record<string, HandoffOptions>>,
+): ReadonlyMap<string, HandoffTarget> {
+  return new Map(
+    Object.entries(handoffs).map(([name, { system, tools = [], model }]) => {
+      const target = { name, tools: toolMap(tools), options: promptOptions(tools, options.prompt), system }
+      return [`transfer_to_${name}`, model === undefined ? target : { ...target, model }]
+    }),
+  )
 }
 
 function pickLimits(options: AgentOptions): Partial<RunLimits> {

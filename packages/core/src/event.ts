@@ -2,7 +2,7 @@
  * What a run tells its listener, in order. Noun-verb names; lifecycle verbs are start, delta and end.
  * An event is never taken back, and the concatenated deltas equal the final turn for any batching of the tokens.
  */
-import type { AssistantTurn, CallSyntax, JsonValue, ToolCall } from "./turn.ts"
+import type { AssistantTurn, CallSyntax, JsonObject, JsonValue, ToolCall, Turn } from "./turn.ts"
 
 /** Token counts of one generation, exact also after an abort. */
 export interface Usage {
@@ -158,6 +158,31 @@ export interface RunEnd {
   readonly usage: Usage
 }
 
+/** A guard forbade what the user or the model said; the run ends. */
+export interface GuardStop {
+  readonly type: "guard-stop"
+  readonly stage: "input" | "output"
+  readonly categories: readonly string[]
+  /** For people: the model never sees it. */
+  readonly reason: string
+}
+
+/**
+ * The conversation goes on with other turns or another head: a policy shortened it, or it was handed to another agent. The next
+ * prompt is computed anew.
+ */
+export interface TranscriptReplaced {
+  readonly type: "transcript-replaced"
+  readonly reason: "context-policy" | "handoff"
+  /** The policy, or the agent that takes over. */
+  readonly by: string
+  /** Tokens that stood in the cache and have to be computed again, at most. */
+  readonly lostTokens: number
+  /** The new head as PromptOptions, and the new turns. */
+  readonly options: JsonObject
+  readonly turns: readonly Turn[]
+}
+
 /** An event of a sub-agent that a tool call runs. */
 export interface NestedEvent {
   readonly type: "nested-event"
@@ -173,5 +198,7 @@ export type AgentEvent =
   | ToolResult
   | StepEnd
   | OutputInvalid
+  | GuardStop
+  | TranscriptReplaced
   | RunEnd
   | NestedEvent

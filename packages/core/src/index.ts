@@ -3,13 +3,14 @@ export {
   type Agent,
   type AgentOptions,
   agent,
+  type HandoffOptions,
   type OutputOptions,
   type OutputResult,
   type RunOptions,
-  traceHeader,
 } from "./agent.ts"
 export { type AgentToolOptions, agentTool } from "./agent-tool.ts"
 export type { ApprovalKey, Decision, PendingRun } from "./approval.ts"
+export { type ContextPolicy, dropToolResults, summarise } from "./context-policy.ts"
 export { createDetokenizer, type Detokenizer } from "./detokenizer.ts"
 export {
   type Constraint,
@@ -32,6 +33,9 @@ export {
 } from "./error.ts"
 export type {
   AgentEvent,
+  GuardStop,
+  NestedEvent,
+  OutputInvalid,
   ParserEvent,
   RunEnd,
   RunStart,
@@ -47,15 +51,28 @@ export type {
   ToolCallStart,
   ToolFailure,
   ToolResult,
+  TranscriptReplaced,
   Usage,
 } from "./event.ts"
+export {
+  type CompletingModel,
+  type Guard,
+  guardCategories,
+  type LlamaGuardOptions,
+  llamaGuard,
+  type Verdict,
+} from "./guard.ts"
+export type { Guards } from "./guard-check.ts"
+export { traceHeader } from "./kept-session.ts"
 export { type CompleteOptions, type Completion, type LlamaModel, llamaModel } from "./llama-model.ts"
 export type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
+export type { InferOutput, OutputSchema } from "./output.ts"
 export { type ParsedTurn, type Parser, type ParserInput, type ParserOptions, parser } from "./parser.ts"
 export { type ParseReply, type ParseRequest, ParseRequestError, parseRequest } from "./parser-request.ts"
-export { promptText, renderPrompt } from "./prompt.ts"
+export { continuePrompt, type PromptPosition, promptStart, promptText, renderPrompt } from "./prompt.ts"
 export type { PromptOptions } from "./prompt-options.ts"
 export type { PromptPart } from "./prompt-part.ts"
+export { type RenderedPrompt, type RenderRequestOptions, renderRequest, tokenizeRequest } from "./render.ts"
 export type { RunLimits, RunResult } from "./run.ts"
 export type { RunStream } from "./run-stream.ts"
 export { loadSession, type SessionDocument, saveSession } from "./session.ts"
@@ -63,6 +80,8 @@ export { type SpecialToken, sampledSpecialTokens, specialTokens, stopTokens } fr
 export type { Store, StoreLog } from "./store.ts"
 export { folderStore } from "./store-folder.ts"
 export { memoryStore } from "./store-memory.ts"
+export { sqliteStore } from "./store-sqlite.ts"
+export { type ChatTemplate, type ChatTemplateOptions, openTemplate, type TemplatePrompt } from "./template.ts"
 export { loadTokenizer, type Tokenizer } from "./tokenizer.ts"
 export {
   builtinToolNames,
@@ -72,6 +91,7 @@ export {
   type ToolContext,
   type ToolDefinition,
   ToolFailed,
+  type ToolRetry,
   type ToolSchema,
 } from "./tool.ts"
 export {
@@ -81,6 +101,7 @@ export {
   jsonSchemaCheck,
   standardSchemaCheck,
 } from "./tool-input.ts"
+export type { InputProblem } from "./tool-problem.ts"
 export { describeFault, isKnownKeyword, linearPattern, readToolSchema, type SchemaFault } from "./tool-schema.ts"
 export {
   type ForkPoint,

@@ -6,6 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, pendingRun } from "./approval.ts"
+import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
 import {
   addUsage,
@@ -14,8 +15,12 @@ import {
   type ToolCallInvalid,
   type ToolFailure,
   type ToolResult,
+  type TranscriptReplaced,
   type Usage,
 } from "./event.ts"
+import type { Verdict } from "./guard.ts"
+import { checkGuards, type Guards } from "./guard-check.ts"
+import { type HandoffTarget, handedOver } from "./handoff.ts"
 import type { ModelEnd } from "./model.ts"
 import {
   type Answers,
@@ -27,7 +32,8 @@ import {
   type StepOutcome,
 } from "./step.ts"
 import { askAgain } from "./tool-turn.ts"
-import type { Transcript } from "./transcript.ts"
+import { Transcript } from "./transcript.ts"
+import type { JsonObject } from "./turn.ts"
 
 export interface RunLimits {
   /** Most steps; default 16. */
@@ -56,13 +62,19 @@ export const defaultLimits: RunLimits = {
   maxCost: Number.POSITIVE_INFINITY,
 }
 
-export interface RunContext extends Omit<StepContext, "toolCallsLeft" | "tokensLeft"> {
+export interface RunContext
+  extends Omit<StepContext, "toolCallsLeft" | "tokensLeft" | "inputVerdict" | "outputGuards"> {
   readonly limits: RunLimits
   readonly sampling?: Sampling
   /** Needed where a tool waits for approval. */
   readonly approvalKey?: ApprovalKey
   /** The price of a usage, in whatever unit `maxCost` has. */
   readonly cost?: (usage: Usage) => number
+  /** Shortens the conversation before it fills the context. */
+  readonly contextPolicy?: ContextPolicy
+  readonly guards?: Guards
+  /** Who takes over after a call of the tool of that name. */
+  readonly handoffs?: ReadonlyMap<string, HandoffTarget>
   /** Checks the final answer; what it finds wrong is told to the model, which answers again. */
   readonly output?: OutputCheck
 }
@@ -83,6 +95,11 @@ export interface RunResult {
   readonly output?: unknown
 }
 
+/** A run's result, and who the conversation is with after it: another transcript, model or tools after a handoff. */
+export interface RunOutcome extends Pick<RunContext, "transcript" | "model" | "tools"> {
+  readonly result: RunResult
+}
+
 /** Where a paused run goes on: its last turn's calls, and what was decided about them. */
 export interface ResumePoint {
   readonly pending: PendingRun
@@ -93,31 +110,35 @@ export interface ResumePoint {
 export const run = Effect.fnUntraced(function* (
   context: RunContext,
   resume?: ResumePoint,
-): Effect.fn.Return<RunResult, RunError> {
+): Effect.fn.Return<RunOutcome, RunError> {
   const stop = yield* stopSignal(context.signal, context.limits.deadlineMs)
   return yield* runUntil(stop, context, resume).pipe(Effect.ensuring(Effect.sync(stop.release)))
 })
 
 const runUntil = Effect.fnUntraced(function* (
   stop: StopSignal,
-  context: RunContext,
+  start: RunContext,
   resume: ResumePoint | undefined,
-): Effect.fn.Return<RunResult, RunError> {
-  const { limits, emit, transcript } = context
+): Effect.fn.Return<RunOutcome, RunError> {
+  const { limits, emit } = start
+  let context = start
   const progress = new Progress(limits, context.cost)
+  const inputVerdict = resume === undefined ? judgeInput(start, stop) : undefined
   const stepContext = (): StepContext => ({
     ...context,
+    ...(progress.steps === 0 && inputVerdict && { inputVerdict }),
+    ...(start.guards?.output && { outputGuards: start.guards.output }),
     signal: stop.signal,
     toolCallsLeft: limits.maxToolCalls - progress.toolCalls,
     tokensLeft: limits.maxTokens - progress.usage.generated,
   })
-  const last = transcript.turns.at(-1)
+  const last = context.transcript.turns.at(-1)
   emit([{ type: "run-start", ...(resume === undefined && last?.role === "user" && { input: last.content }) }])
   let waiting: Answers | undefined
   let output: unknown
   let stopReason = stop.reason()
   if (resume !== undefined && stopReason === undefined) {
-    const answers = yield* answerRound(resumedRound(transcript, resume), stepContext())
+    const answers = yield* answerRound(resumedRound(context.transcript, resume), stepContext())
     if (answers.waiting.length > 0) waiting = answers
     stopReason = progress.resumed(answers, stop.reason())
   }
@@ -130,23 +151,85 @@ const runUntil = Effect.fnUntraced(function* (
     if (outcome.waiting.length > 0) waiting = outcome
     stopReason = progress.after(outcome, stop.reason())
     if (stopReason === "end-of-turn" && context.output !== undefined) {
-      const check = context.output
-      const checked = yield* Effect.promise(() => check(progress.text))
+      const checked = yield* checkOutput(progress.text, context.output)
       if (checked.ok) output = checked.value
-      else {
-        stopReason = progress.badOutput()
-        if (stopReason === undefined) {
-          emit([{ type: "output-invalid", problem: checked.problem }])
-          transcript.append(askAgain(checked.problem))
-        }
-      }
+      else stopReason = repairOutput(checked.problem, progress, context)
     }
+    if (stopReason === undefined) context = yield* nextContext(context, outcome, stop.signal)
   }
   const { text, usage, steps } = progress
   emit([{ type: "run-end", stopReason, text, usage }])
   const pending = stopReason === "needs-approval" && waiting !== undefined ? pendingOf(context, waiting) : undefined
-  return { text, stopReason, usage, steps, ...(pending && { pending }), ...(output !== undefined && { output }) }
+  const { transcript, model, tools } = context
+  const result: RunResult = {
+    text,
+    stopReason,
+    usage,
+    steps,
+    ...(pending && { pending }),
+    ...(output !== undefined && { output }),
+  }
+  return { result, transcript, model, tools }
 })
+
+/** Judges what the user said while the model writes; a verdict against it stops the run. */
+function judgeInput({ guards, transcript, emit }: RunContext, stop: StopSignal): Promise<Verdict> | undefined {
+  if (guards?.input === undefined) return undefined
+  return checkGuards(guards.input, [...transcript.turns], stop.signal).then((verdict) => {
+    if (!verdict.allowed) {
+      emit([{ type: "guard-stop", stage: "input", categories: verdict.categories, reason: verdict.reason }])
+      stop.stop("guard")
+    }
+    return verdict
+  })
+}
+
+function checkOutput(text: string, check: OutputCheck): Effect.Effect<Awaited<ReturnType<OutputCheck>>> {
+  return Effect.promise(() => check(text))
+}
+
+function repairOutput(
+  problem: string,
+  progress: Progress,
+  { emit, transcript }: RunContext,
+): RunStopReason | undefined {
+  const stopReason = progress.badOutput()
+  if (stopReason !== undefined) return stopReason
+  emit([{ type: "output-invalid", problem }])
+  transcript.append(askAgain(problem))
+  return undefined
+}
+
+/** The context of the next step: another one after a handoff, or when the conversation had to be shortened. */
+const nextContext = Effect.fnUntraced(function* (
+  context: RunContext,
+  { end, results }: StepOutcome,
+  signal: AbortSignal,
+) {
+  const { transcript, contextPolicy: policy } = context
+  const lostTokens = end.usage.prompt + end.usage.generated
+  const handedTo = results.map(({ name, isError }) => (isError ? undefined : context.handoffs?.get(name))).find(Boolean)
+  if (handedTo !== undefined) {
+    const next = handedOver(transcript, handedTo)
+    announce(context, next, { reason: "handoff", by: handedTo.name, lostTokens })
+    return { ...context, transcript: next, tools: handedTo.tools, model: handedTo.model ?? context.model }
+  }
+  if (policy === undefined || lostTokens < policy.atFraction * context.model.info.contextLength) return context
+  const turns = yield* Effect.promise(() => policy.shorten(transcript, context.model, signal))
+  if (turns === undefined) return context
+  const next = new Transcript(transcript.id, transcript.options, turns)
+  next.countCalls(transcript.calls)
+  announce(context, next, { reason: "context-policy", by: policy.name, lostTokens })
+  return { ...context, transcript: next }
+})
+
+function announce(
+  { emit }: RunContext,
+  { options, turns }: Transcript,
+  why: Pick<TranscriptReplaced, "reason" | "by" | "lostTokens">,
+): void {
+  emit([{ type: "transcript-replaced", ...why, options: options as unknown as JsonObject, turns }])
+}
 
 function pendingOf({ transcript, approvalKey }: RunContext, { results, waiting }: Answers): PendingRun {
   const turn = transcript.turns.length - 1
@@ -183,7 +266,10 @@ class Progress {
   }
 
   /** Takes a step into account; a reason when the run is over. */
-  after({ end, results, waiting }: StepOutcome, stopped: RunStopReason | undefined): RunStopReason | undefined {
+  after(
+    { end, results, waiting, forbidden }: StepOutcome,
+    stopped: RunStopReason | undefined,
+  ): RunStopReason | undefined {
     this.steps++
     this.usage = spent(addUsage(this.usage, end.usage), results)
     this.text = end.turn.content
@@ -192,6 +278,7 @@ class Progress {
     if (end.reason === "aborted") return "aborted"
     if (end.reason === "context-full") return "context-full"
     if (!end.complete) return "max-tokens"
+    if (forbidden) return "guard"
     if (waiting.length > 0) return "needs-approval"
     return (
       this.#endOfTurn(end, results) ??
@@ -266,6 +353,7 @@ function spent(usage: Usage, results: readonly ToolResult[]): Usage {
 interface StopSignal {
   readonly signal: AbortSignal
   readonly reason: () => RunStopReason | undefined
+  readonly stop: (why: RunStopReason) => void
   readonly release: () => void
 }
 
@@ -292,6 +380,7 @@ const stopSignal = Effect.fnUntraced(function* (caller: AbortSignal, deadlineMs:
   return {
     signal: controller.signal,
     reason: () => reason,
+    stop,
     release: () => caller.removeEventListener("abort", abort),
   }
 })

@@ -4,6 +4,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type { Decision } from "./approval.ts"
 import {
   addUsage,
@@ -94,7 +95,16 @@ function execute(tool: Tool, input: never, call: ToolCall, context: CallContext)
     },
     catch: (thrown) => thrown,
   })
-  return running.pipe(
+  const { retry } = tool
+  const trying =
+    retry === undefined
+      ? running
+      : Effect.retry(running, {
+          times: retry.times,
+          schedule: Schedule.exponential(retry.backoffMs),
+          while: (thrown) => !(thrown instanceof ToolFailed),
+        })
+  return trying.pipe(
     Effect.map((output) => succeeded(call, output)),
     Effect.catch((thrown) => Effect.succeed(thrownBy(call, thrown))),
     Effect.timeoutOrElse({

@@ -10,9 +10,9 @@ import { createContext, Script } from "node:vm"
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec"
 import type { Ajv2020, Options, ValidateFunction } from "ajv/dist/2020.js"
 import { ToolDefinitionError } from "./error.ts"
-import { describeProblems, pathText } from "./tool-problem.ts"
+import { describeProblems, findProblems, type InputProblem, pathText } from "./tool-problem.ts"
 import { describeFault, linearPattern, readToolSchema, type SchemaReading } from "./tool-schema.ts"
-import type { JsonObject } from "./turn.ts"
+import type { JsonObject, JsonValue } from "./turn.ts"
 
 export type InputCheckResult =
   | { readonly ok: true; readonly input: unknown }
@@ -23,6 +23,12 @@ export interface CheckedSchema {
   readonly check: InputCheck
   /** What the model is shown. */
   readonly parameters: JsonObject
+}
+
+/** The check of a JSON Schema can also tell where each problem lies. */
+export interface CheckedJsonSchema extends CheckedSchema {
+  /** For any JSON value; none for a valid one. */
+  readonly problemsIn: (value: JsonValue) => readonly InputProblem[]
 }
 
 /**
@@ -38,20 +44,24 @@ const checkTimeoutMs = 1_000
  * The check for a JSON Schema of draft 2020-12 or, where `$schema` says so, draft-07. `check` fills in defaults on a copy; the
  * caller's input stays as it is. Throws ToolDefinitionError for a schema that cannot be used, naming the place.
  */
-export function jsonSchemaCheck(name: string, schema: unknown, coercion: Coercion = "off"): CheckedSchema {
+export function jsonSchemaCheck(name: string, schema: unknown, coercion: Coercion = "off"): CheckedJsonSchema {
   const reading = readToolSchema(schema)
   const [fault] = reading.faults
   if (fault) throw unusable(name, fault.kind, describeFault(fault))
   let validate: ValidateFunction | undefined
-  const check = (input: JsonObject): InputCheckResult => {
+  const tried = (value: JsonValue): { copy: JsonValue; problems: readonly InputProblem[] } => {
     validate ??= compile(name, reading, coercion)
-    const copy = structuredClone(input)
+    const copy = structuredClone(value)
     const outcome = reading.unbounded ? runLimited(validate, copy) : run(validate, copy)
-    if (outcome === "valid") return { ok: true, input: copy }
-    if (outcome === "invalid") return { ok: false, problems: describeProblems(validate.errors ?? [], copy) }
-    return { ok: false, problems: ["input: is too deep or too involved to check; send a simpler one"] }
+    if (outcome === "valid") return { copy, problems: [] }
+    if (outcome === "invalid") return { copy, problems: findProblems(validate.errors ?? [], copy) }
+    return { copy, problems: [{ path: [], reason: "is too deep or too involved to check; send a simpler one" }] }
   }
-  return { check, parameters: reading.schema }
+  const check = (input: JsonObject): InputCheckResult => {
+    const { copy, problems } = tried(input)
+    return problems.length === 0 ? { ok: true, input: copy } : { ok: false, problems: describeProblems(problems) }
+  }
+  return { check, parameters: reading.schema, problemsIn: (value) => tried(value).problems }
 }
 
 /**

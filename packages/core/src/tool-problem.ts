@@ -8,11 +8,21 @@ import type { ErrorObject } from "ajv/dist/2020.js"
 const mostProblems = 8
 const mostCharacters = 200
 
-/** One line for each problem, most telling first, none twice. */
-export function describeProblems(errors: readonly ErrorObject[], input: unknown): string[] {
-  const problems = [...new Set(withoutBranches(errors).map((error) => describe(error, input)))]
-  if (problems.length <= mostProblems) return problems
-  return [...problems.slice(0, mostProblems), `and ${problems.length - mostProblems} more problems`]
+export interface InputProblem {
+  readonly path: readonly PropertyKey[]
+  /** `must be a string, not null` */
+  readonly reason: string
+}
+
+/** One line for each problem, none twice, the rest counted. */
+export function describeProblems(problems: readonly InputProblem[]): string[] {
+  const lines = [...new Set(problems.map(({ path, reason }) => `${pathText(path)}: ${reason}`))]
+  if (lines.length <= mostProblems) return lines
+  return [...lines.slice(0, mostProblems), `and ${lines.length - mostProblems} more problems`]
+}
+
+export function findProblems(errors: readonly ErrorObject[], input: unknown): InputProblem[] {
+  return withoutBranches(errors).map((error) => problemOf(error, input))
 }
 
 /** `items[2].unit` from the names and indices on the way; `input` for the whole. */
@@ -55,14 +65,13 @@ function closestBranch(errors: readonly ErrorObject[], union: ErrorObject): read
   return all.toSorted((left, right) => misses(left) - misses(right) || left.length - right.length)[0] ?? []
 }
 
-function describe(error: ErrorObject, input: unknown): string {
+function problemOf(error: ErrorObject, input: unknown): InputProblem {
   const path = segmentsOf(error.instancePath, input)
-  const value = valueAt(path, input)
   const missing = error.params.missingProperty as string | undefined
-  if (missing !== undefined) return `${pathText([...path, missing])}: is required${because(error)}`
+  if (missing !== undefined) return { path: [...path, missing], reason: `is required${because(error)}` }
   const unknown = (error.params.additionalProperty ?? error.params.unevaluatedProperty) as string | undefined
-  if (unknown !== undefined) return `${pathText([...path, unknown])}: is not a field of this tool${fieldList(error)}`
-  return `${pathText(path)}: ${sentence(error, value)}`
+  if (unknown !== undefined) return { path: [...path, unknown], reason: `is not a known field${fieldList(error)}` }
+  return { path, reason: sentence(error, valueAt(path, input)) }
 }
 
 const because = ({ keyword, params }: ErrorObject): string =>
@@ -90,17 +99,17 @@ function sentence({ keyword, params, message, parentSchema }: ErrorObject, value
     case "multipleOf":
       return `must be a multiple of ${params.multipleOf}${butWas(value)}`
     case "minLength":
-      return params.limit === 1 ? "must not be empty" : `must have at least ${params.limit} characters`
+      return params.limit === 1 ? "must not be empty" : `must have at least ${counted(params.limit, "character")}`
     case "maxLength":
-      return `must have at most ${params.limit} characters`
+      return `must have at most ${counted(params.limit, "character")}`
     case "minItems":
-      return params.limit === 1 ? "must not be empty" : `must have at least ${params.limit} items`
+      return params.limit === 1 ? "must not be empty" : `must have at least ${counted(params.limit, "item")}`
     case "maxItems":
-      return `must have at most ${params.limit} items`
+      return `must have at most ${counted(params.limit, "item")}`
     case "minProperties":
-      return `must have at least ${params.limit} fields`
+      return `must have at least ${counted(params.limit, "field")}`
     case "maxProperties":
-      return `must have at most ${params.limit} fields`
+      return `must have at most ${counted(params.limit, "field")}`
     case "uniqueItems":
       return "must not hold the same item twice"
     case "pattern":
@@ -148,6 +157,7 @@ const kindOf = (value: unknown): string =>
       : typeof value === "object"
         ? "an object"
         : `${article(typeof value)} (${short(JSON.stringify(value))})`
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 const butWas = (value: unknown): string =>
   value !== null && typeof value === "object" ? "" : value === undefined ? "" : `, not ${short(JSON.stringify(value))}`
 const short = (text: string): string => (text.length <= mostCharacters ? text : `${text.slice(0, mostCharacters)}…`)

@@ -43,6 +43,8 @@ export interface Tool<Name extends string = string> extends ToolDefinition {
   /** Runs alone: calls before it finish first, calls after it wait. */
   readonly sequential: boolean
   readonly timeoutMs: number
+  /** Tries again after a throw; default no. What the tool says with ToolFailed is final. */
+  readonly retry?: ToolRetry
   /** Whether a person has to agree before this input is run; the run pauses until then. The host's to grant. */
   readonly needsApproval?: boolean | ((input: never) => boolean)
   /** Who answers, where the same tool can have several behind it, such as `brave` or `local-documents`. */
@@ -52,6 +54,13 @@ export interface Tool<Name extends string = string> extends ToolDefinition {
   /** Ok with the typed input (defaults applied), or the problems with their paths. */
   readonly check: InputCheck
   readonly execute: (input: never, context: ToolContext) => JsonValue | Promise<JsonValue>
+}
+
+export interface ToolRetry {
+  /** How often more after the first time. */
+  readonly times: number
+  /** Milliseconds before the first of them; doubled each time. */
+  readonly backoffMs: number
 }
 
 /** Throw this from `execute` to tell the model what went wrong; any other throw reaches it only as a neutral sentence. */
@@ -64,8 +73,9 @@ interface ToolOptions<Input> {
   readonly builtin?: boolean
   readonly readOnly?: boolean
   readonly sequential?: boolean
-  /** Default 60 000. */
+  /** For all attempts together; default 60 000. */
   readonly timeoutMs?: number
+  readonly retry?: ToolRetry
   readonly needsApproval?: boolean | ((input: Input) => boolean)
   readonly provider?: string
   /** For a JSON Schema: whether "3" passes for a number. Default `off`; a Standard Schema says so itself. */
@@ -118,6 +128,7 @@ export function defineTool(
     readOnly: options.readOnly ?? false,
     sequential: options.sequential ?? false,
     timeoutMs: options.timeoutMs ?? 60_000,
+    ...(options.retry && { retry: options.retry }),
     ...(options.needsApproval !== undefined && { needsApproval: options.needsApproval }),
     ...(options.provider !== undefined && { provider: options.provider }),
     ...(options.close && { close: options.close }),

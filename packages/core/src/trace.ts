@@ -66,6 +66,16 @@ export interface ForkPoint {
  * that of the model that wrote them, so that an engine finds their prefix in its cache.
  */
 export function forkTrace(trace: Trace, fingerprint: string, point: ForkPoint = {}): Transcript {
+  return foldTrace(trace, fingerprint, point).transcript
+}
+
+/** A session as its trace leaves it; results of calls whose neighbours still wait for approval stand beside the transcript. */
+export interface FoldedTrace {
+  readonly transcript: Transcript
+  readonly openResults: readonly ToolResult[]
+}
+
+export function foldTrace(trace: Trace, fingerprint: string, point: ForkPoint = {}): FoldedTrace {
   const { header } = trace
   const trusted = header.fingerprint === fingerprint
   const turns = header.turns.map((turn, index) => readTurn(turn, index, trusted))
@@ -80,19 +90,19 @@ export function forkTrace(trace: Trace, fingerprint: string, point: ForkPoint = 
     if (run > lastRun || (run === lastRun && event.type === "step-start" && event.step === point.step)) break
     fold.take(event)
   }
-  return transcript
+  return fold
 }
 
 /** Does to a transcript what the run did that emitted the events. */
-class Fold {
-  readonly #transcript: Transcript
+class Fold implements FoldedTrace {
+  transcript: Transcript
   readonly #trusted: boolean
   #open: AssistantTurn | undefined
   #results: ToolResult[] = []
   #calls: string[] = []
 
   constructor(transcript: Transcript, trusted: boolean) {
-    this.#transcript = transcript
+    this.transcript = transcript
     this.#trusted = trusted
   }
 
@@ -100,9 +110,9 @@ class Fold {
     switch (event.type) {
       case "run-start":
         if (event.input === undefined) break
-        closeOpenCalls(this.#transcript, this.#results)
+        closeOpenCalls(this.transcript, this.#results)
         this.#clear()
-        this.#transcript.append({ role: "user", content: event.input })
+        this.transcript.append({ role: "user", content: event.input })
         break
       case "step-start":
         this.#clear()
@@ -118,15 +128,26 @@ class Fold {
         this.#answer()
         break
       case "step-end":
-        this.#open = readTurn(event.turn, this.#transcript.turns.length, this.#trusted) as AssistantTurn
-        this.#transcript.append(this.#open)
-        this.#transcript.countCalls(this.#calls.length)
+        this.#open = readTurn(event.turn, this.transcript.turns.length, this.#trusted) as AssistantTurn
+        this.transcript.append(this.#open)
+        this.transcript.countCalls(this.#calls.length)
         this.#answer()
         break
+      case "transcript-replaced": {
+        const turns = event.turns.map((turn, index) => readTurn(turn, index, this.#trusted))
+        const next = new Transcript(this.transcript.id, event.options as unknown as PromptOptions, turns)
+        next.countCalls(this.transcript.calls)
+        this.transcript = next
+        break
+      }
       case "output-invalid":
-        this.#transcript.append(askAgain(event.problem))
+        this.transcript.append(askAgain(event.problem))
         break
     }
+  }
+
+  get openResults(): readonly ToolResult[] {
+    return this.#results
   }
 
   /** Appends the results once the turn is there and every call has one. */
@@ -134,7 +155,7 @@ class Fold {
     if (this.#open === undefined || this.#results.length < this.#calls.length) return
     for (const id of this.#calls) {
       const result = this.#results.find(({ callId }) => callId === id)
-      if (result !== undefined) this.#transcript.append(resultTurn(result))
+      if (result !== undefined) this.transcript.append(resultTurn(result))
     }
     this.#clear()
   }

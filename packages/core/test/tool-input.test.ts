@@ -54,7 +54,7 @@ describe("problems of an input", () => {
       "an unknown field, with those that exist",
       weather,
       { location: "Oslo", city: "Oslo" },
-      ["city: is not a field of this tool; the fields are location, unit, days, when, stops"],
+      ["city: is not a known field; the fields are location, unit, days, when, stops"],
     ],
     [
       "a field that every JavaScript object seems to have",
@@ -167,7 +167,7 @@ describe("a JSON Schema check", () => {
   it("takes a key called __proto__ as a field like any other", () => {
     const input = JSON.parse('{"location":"Oslo","__proto__":{"days":99}}') as JsonObject
     expect(problemsOf(weather, input)).toEqual([
-      "__proto__: is not a field of this tool; the fields are location, unit, days, when, stops",
+      "__proto__: is not a known field; the fields are location, unit, days, when, stops",
     ])
   })
 })

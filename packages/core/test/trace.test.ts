@@ -2,12 +2,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { agent, traceHeader } from "../src/agent.ts"
+import { agent } from "../src/agent.ts"
 import type { PendingRun } from "../src/approval.ts"
 import type { AgentEvent } from "../src/event.ts"
+import { traceHeader } from "../src/kept-session.ts"
 import type { Store } from "../src/store.ts"
 import { folderStore } from "../src/store-folder.ts"
 import { memoryStore } from "../src/store-memory.ts"
+import { sqliteStore } from "../src/store-sqlite.ts"
 import { type ScriptedReply, scriptedModel } from "../src/testing.ts"
 import { defineTool } from "../src/tool.ts"
 import { forkTrace, readTrace, replay, traceLine } from "../src/trace.ts"
@@ -98,6 +100,7 @@ describe("a trace", () => {
 describe.each<[string, (folder: string) => Promise<Store>]>([
   ["memory", async () => memoryStore()],
   ["folder", (folder) => folderStore(folder)],
+  ["SQLite", async (folder) => sqliteStore(join(folder, "store.db"))],
 ])("the %s store", (_, open) => {
   let folder: string
   let store: Store
@@ -105,7 +108,10 @@ describe.each<[string, (folder: string) => Promise<Store>]>([
     folder = await mkdtemp(join(tmpdir(), "chasqui-store-"))
     store = await open(folder)
   })
-  afterAll(() => rm(folder, { recursive: true }))
+  afterAll(async () => {
+    await store.close()
+    await rm(folder, { recursive: true })
+  })
 
   it("keeps documents", async () => {
     await store.write("a", { list: [1, null, "x"] })

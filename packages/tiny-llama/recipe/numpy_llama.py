@@ -1,6 +1,7 @@
 """The forward pass of a Hugging Face Llama folder in numpy, double precision, written from the format and from no
 other code here: config.json and model.safetensors in, logits out. Slow and obvious: other paths are compared with it.
 """
+
 import json
 import pathlib
 import struct
@@ -28,7 +29,7 @@ class NumpyLlama:
         angles = np.outer(np.arange(past, past + len(ids)), self.inverse_frequency)
         cos, sin = (np.tile(f(angles), 2)[:, None, :] for f in (np.cos, np.sin))
         for layer in range(config["num_hidden_layers"]):
-            weight = lambda name: weights[f"model.layers.{layer}.{name}.weight"]  # noqa: E731
+            weight = lambda name: weights[f"model.layers.{layer}.{name}.weight"]
             h = self._norm(x, weight("input_layernorm"))
             attended, cache[layer] = self._attention(h, weight, cos, sin, cache[layer])
             x = x + attended @ weight("self_attn.o_proj").T
@@ -45,7 +46,11 @@ class NumpyLlama:
         """h (n, dim) -> (n, heads * head_dim), and the keys and values (past + n, kv_heads, head_dim)."""
         n, head_dim = len(h), self.config["head_dim"]
         heads, kv_heads = self.config["num_attention_heads"], self.config["num_key_value_heads"]
-        rotate = lambda z: z * cos + np.concatenate([-z[..., head_dim // 2 :], z[..., : head_dim // 2]], -1) * sin  # noqa: E731
+
+        def rotate(z):
+            half = head_dim // 2
+            return z * cos + np.concatenate([-z[..., half:], z[..., :half]], -1) * sin
+
         q = rotate((h @ weight("self_attn.q_proj").T).reshape(n, heads, head_dim))
         k = rotate((h @ weight("self_attn.k_proj").T).reshape(n, kv_heads, head_dim))
         v = (h @ weight("self_attn.v_proj").T).reshape(n, kv_heads, head_dim)

@@ -1,8 +1,9 @@
 """Writes golden.json, by which engines are tested: for five prompts the token ids, 16 logits of the last position and
-40 greedy tokens; for a held-out text set its tokens and perplexity. All from the double-precision numpy forward.
+40 greedy tokens; for held-out.json its perplexity. All from the double-precision numpy forward.
 
     python3 make_golden.py              # needs python3-numpy and python3-regex; about half a minute
 """
+
 import json
 import math
 import pathlib
@@ -13,9 +14,9 @@ import numpy as np
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "recipe"))
 
-import render  # noqa: E402
-from numpy_llama import NumpyLlama  # noqa: E402
-from tokenizer import Tokenizer  # noqa: E402
+import render
+from numpy_llama import NumpyLlama
+from tokenizer import Tokenizer
 
 CHECKPOINT = HERE.parent / "checkpoint"
 GREEDY_TOKENS = 40
@@ -26,9 +27,9 @@ def main():
     model, tokenizer = NumpyLlama(CHECKPOINT), Tokenizer(CHECKPOINT / "tokenizer.json")
     held_out = json.loads((HERE / "held-out.json").read_text())
     golden = {
-        "about": "Made by make_golden.py. logits: the 16 largest of the last position, as [id, value], double precision.",
+        "about": "Made by make_golden.py. logits: the 16 largest of the last position, as [id, value].",
         "prompts": [golden_prompt(model, tokenizer, name, text) for name, text in prompts()],
-        "perplexity": perplexity(model, tokenizer, held_out["texts"]),
+        "perplexity": perplexity(model, held_out["conversations"]),
     }
     (HERE / "golden.json").write_text(json.dumps(golden, ensure_ascii=False, separators=(",", ":")) + "\n")
 
@@ -79,17 +80,20 @@ def smallest_margin(model, ids, greedy):
     return float((rows[:, -1] - rows[:, -2]).min())
 
 
-def perplexity(model, tokenizer, texts):
-    """exp of the mean negative log-likelihood of every token but each text's first."""
-    total = count = 0
-    for text in texts:
-        ids = tokenizer.encode(text)
+def perplexity(model, conversations):
+    """exp of the mean negative log-likelihood: over the assistant's tokens, and over all but each text's first."""
+    sums = {"assistant": [0.0, 0], "all": [0.0, 0]}
+    for conversation in conversations:
+        ids = conversation["ids"]
         logits = model.extend(model.start(), ids)[:-1]
         peak = logits.max(-1, keepdims=True)
-        log_sum = np.log(np.exp(logits - peak).sum(-1)) + peak[:, 0]
-        total += float((log_sum - logits[np.arange(len(ids) - 1), ids[1:]]).sum())
-        count += len(ids) - 1
-    return {"file": "held-out.json", "texts": len(texts), "tokens": count, "value": round(math.exp(total / count), 9)}
+        loss = np.log(np.exp(logits - peak).sum(-1)) + peak[:, 0] - logits[np.arange(len(ids) - 1), ids[1:]]
+        written = np.concatenate([loss[start - 1 : end - 1] for start, end in conversation["assistant"]])
+        for name, losses in (("assistant", written), ("all", loss)):
+            sums[name][0] += float(losses.sum())
+            sums[name][1] += len(losses)
+    figures = {name: {"tokens": n, "value": round(math.exp(total / n), 9)} for name, (total, n) in sums.items()}
+    return {"file": "held-out.json", **figures}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,21 @@ export { ToolSetupError } from "./error.ts"
 export { type LocalMathsOptions, localMaths } from "./maths/local-maths.ts"
 export type { MathsProvider, Pod } from "./maths/maths-provider.ts"
 export { type WolframAlphaOptions, wolframAlpha } from "./maths/wolfram-alpha.ts"
+export type { McpOptions, McpSource } from "./mcp/client.ts"
+export { type McpHttpOptions, type McpStdioOptions, mcp } from "./mcp/mcp.ts"
+export {
+  type McpHttpServer,
+  type McpServeHttpOptions,
+  type McpServeOptions,
+  mcpServeHttp,
+  mcpServeStdio,
+} from "./mcp/serve.ts"
+export { describePluginProblem, type PluginCheck, pluginCheck } from "./plugin/check.ts"
+export type { Manifest, ManifestTool } from "./plugin/manifest.ts"
+export { pluginNew } from "./plugin/new.ts"
+export { type Grant, type Plugin, type PluginOptions, plugin } from "./plugin/plugin.ts"
+export type { PluginProblem } from "./plugin/problem.ts"
+export type { PluginContext, PluginFunction } from "./plugin/runner.ts"
 export type { Artifact } from "./python/artifact.ts"
 export { type BatchAnswer, type BatchOptions, type BatchRequest, pythonBatch } from "./python/batch.ts"
 export type { SandboxLimits } from "./python/limits.ts"

@@ -72,6 +72,8 @@ describe("a remote origin", () => {
     "https://0x7f.1",
     "https://user:pass@api.example.org",
     "ftp://api.example.org",
+    "https://api.example.org/v1",
+    "https://api.example.org/?key=1",
     "file:///etc/passwd",
     "nonsense",
   ])("is refused when it is set up: %s", (origin) => {

@@ -20,9 +20,18 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "answer one question with tools, on the built-in model or a checkpoint",
     load: () => import("./run.ts"),
   },
+  chat: { summary: "a conversation with tools at the terminal", load: () => import("./chat.ts") },
+  trace: { summary: "show a recorded run, or write it as an HTML page", load: () => import("./trace.ts") },
+  plugin: { summary: "check a plugin, or start a new one", load: () => import("./plugin.ts") },
+  mcp: { summary: "serve tools to clients of the Model Context Protocol", load: () => import("./mcp.ts") },
+  render: { summary: "the exact prompt of a conversation; JSON lines in and out", load: () => import("./render.ts") },
   parse: {
     summary: "read a model's answer as text and tool calls; JSON lines in and out",
     load: () => import("./parse.ts"),
+  },
+  tokenize: {
+    summary: "the tokens of a text, the text of tokens; JSON lines in and out",
+    load: () => import("./tokenize.ts"),
   },
 }
 

@@ -24,6 +24,11 @@ const colourStyle: Style = { dim: colour("2"), bold: colour("1"), call: colour("
 
 /** The process's own streams. */
 export function processTerminal(environment: NodeJS.ProcessEnv = process.env): Terminal {
+  // A reader that has seen enough, such as \`head\`, ends the program quietly.
+  process.stdout.once("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error
+    process.exit(0)
+  })
   const coloured = process.stdout.isTTY === true && !environment.NO_COLOR
   return {
     out: (text) => void process.stdout.write(text),

@@ -139,14 +139,14 @@ export class Source {
 
   /** Kept text between two positions, special tokens by name. */
   slice(from: number, to: number = this.position): string {
-    if (from < this.#base) this.#gather()
+    if (from < this.#base) this.#gather(from)
     const text = this.#chunk.slice(from - this.#base, to - this.#base)
     return text.isWellFormed() ? text : this.withNames(text)
   }
 
   /** Goes back to a kept position. */
   rewind(to: number): void {
-    if (to < this.#base) this.#gather()
+    if (to < this.#base) this.#gather(to)
     this.#index = to - this.#base
   }
 
@@ -176,13 +176,18 @@ export class Source {
     this.#append("\ufffd")
   }
 
-  /** Makes what is kept of earlier chunks part of the chunk again. */
-  #gather(): void {
-    const position = this.position
-    this.#chunk = this.#kept.join("") + this.#chunk
-    this.#kept = []
-    this.#base = this.#keptFrom
-    this.#index = position - this.#base
+  /** Makes earlier chunks, back to the one that holds a position, part of the chunk again. */
+  #gather(from: number): void {
+    const pieces: string[] = []
+    let base = this.#base
+    while (base > from && this.#kept.length > 0) {
+      const piece = this.#kept.pop()!
+      pieces.push(piece)
+      base -= piece.length
+    }
+    this.#index += this.#base - base
+    this.#chunk = pieces.reverse().join("") + this.#chunk
+    this.#base = base
     this.#setLimit(this.#limit)
   }
 
@@ -226,6 +231,17 @@ function isHighSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit <= 0xdbff
 }
 
+/** White space as Python's `str.strip` and Unicode have it; U+FEFF is none. */
 export function isSpace(char: string): boolean {
-  return char === " " || (char >= "\t" && char <= "\r")
+  return isSpaceUnit(char.charCodeAt(0))
 }
+
+export function isSpaceUnit(unit: number): boolean {
+  if (unit < 0x80) return unit === 0x20 || (unit >= 0x09 && unit <= 0x0d) || (unit >= 0x1c && unit <= 0x1f)
+  return unit === 0x85 || unit === 0xa0 || (unit >= 0x1680 && wideSpaces.has(unit))
+}
+
+const wideSpaces: ReadonlySet<number> = new Set([
+  ...[0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000],
+  ...Array.from({ length: 11 }, (_, offset) => 0x2000 + offset),
+])

@@ -1,6 +1,7 @@
 // How fast the forward pass is, and how near to what the machine can do: prefill and decode on random weights, with the
-// read bandwidth and the multiply-add peak measured in the same run. Medians over repetitions, best beside them; on a
-// shared machine only figures of one run may be compared.
+// read bandwidth and the multiply-add peak measured in the same run. Medians over repetitions, best beside them. The
+// fraction of a limit compares CPU seconds with CPU seconds (the best of each), so that what other programs take does not
+// count; on a shared machine it is the steadiest of the figures.
 //
 //   forward_bench [--shape 1b|tiny] [--threads 1,2] [--prefill 512] [--context 128] [--batch 1,8] [--repeat 5]
 //                 [--kernels avx2] [--layers 16] [--json]
@@ -17,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "src/backend/cpu/memory.h"
 #include "src/model/llama.h"
 #include "test/random_model.h"
 
@@ -46,6 +48,12 @@ double cpu_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
+void must(const Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "%s %s\n", status.detail.c_str(), status.fix.c_str());
+  std::exit(1);
+}
+
 void on_threads(int32_t n, const std::function<void(int32_t)>& body) {
   std::vector<std::thread> others;
   for (int32_t i = 1; i < n; i++) others.emplace_back(body, i);
@@ -62,8 +70,8 @@ float read_all(const char* data, size_t bytes) {
   typedef float Loose __attribute__((vector_size(32), may_alias));
   Vec sum[4] = {};
   for (size_t i = 0; i + 128 <= bytes; i += 128) {
-    __builtin_prefetch(data + i + 4096);
-    __builtin_prefetch(data + i + 4160);
+    __builtin_prefetch(data + i + 1024);
+    __builtin_prefetch(data + i + 1088);
     for (int j = 0; j < 4; j++) sum[j] += *reinterpret_cast<const Loose*>(data + i + 32 * static_cast<size_t>(j));
   }
   const Vec total = sum[0] + sum[1] + sum[2] + sum[3];
@@ -84,7 +92,8 @@ float multiply_add(int64_t rounds) {
   return sum[0] + sum[3] + sum[7];
 }
 
-// What the machine gives n threads: GB/s read from memory, and GFLOP/s of 8-lane multiply-adds; best of several windows.
+// What the machine gives n threads that run all the time: GB/s read from memory, and GFLOP/s of 8-lane multiply-adds; the
+// best of several windows.
 struct Limits {
   double read = 0;
   double flops = 0;
@@ -92,20 +101,24 @@ struct Limits {
 
 Limits measure_limits(int32_t threads) {
   Limits limits;
-  constexpr size_t kBytes = size_t{512} << 20;
-  static std::vector<char> data(kBytes, 1);
+  constexpr size_t kBytes = size_t{256} << 20;
+  static cpu::Memory memory;
+  if (memory.bytes() == 0) {
+    must(memory.claim(kBytes, "the bandwidth measurement"));
+    std::memset(memory.as<char>(), 1, kBytes);
+  }
   std::atomic<float> sink{0};
   for (int pass = 0; pass < 8; pass++) {
-    const double begin = wall_seconds();
+    const double begin = cpu_seconds();
     on_threads(threads, [&](int32_t i) {
       const size_t part = kBytes / static_cast<size_t>(threads);
-      sink = read_all(data.data() + static_cast<size_t>(i) * part, part);
+      sink = read_all(memory.as<char>() + static_cast<size_t>(i) * part, part);
     });
-    limits.read = std::max(limits.read, static_cast<double>(kBytes) / (wall_seconds() - begin) / 1e9);
-    constexpr int64_t kRounds = 8000000;
-    const double again = wall_seconds();
+    limits.read = std::max(limits.read, static_cast<double>(kBytes) * threads / (cpu_seconds() - begin) / 1e9);
+    constexpr int64_t kRounds = 4000000;
+    const double again = cpu_seconds();
     on_threads(threads, [&](int32_t) { sink = multiply_add(kRounds); });
-    limits.flops = std::max(limits.flops, threads * kRounds * 160.0 / (wall_seconds() - again) / 1e9);
+    limits.flops = std::max(limits.flops, threads * kRounds * 160.0 * threads / (cpu_seconds() - again) / 1e9);
   }
   return limits;
 }
@@ -142,7 +155,7 @@ double linear_parameters(const ModelConfig& config) {
 struct Timing {
   double median = 0;  // wall seconds
   double best = 0;
-  double cpu = 0;     // CPU seconds of the best repetition
+  double cpu = 0;     // CPU seconds of all threads, least of the repetitions
 };
 
 Timing time_it(int32_t repeat, const std::function<void()>& body) {
@@ -152,10 +165,9 @@ Timing time_it(int32_t repeat, const std::function<void()>& body) {
     const double wall = wall_seconds(), cpu = cpu_seconds();
     body();
     const double wall_taken = wall_seconds() - wall;
-    if (walls.empty() || wall_taken < timing.best) {
-      timing.best = wall_taken;
-      timing.cpu = cpu_seconds() - cpu;
-    }
+    const double cpu_taken = cpu_seconds() - cpu;
+    timing.best = walls.empty() ? wall_taken : std::min(timing.best, wall_taken);
+    timing.cpu = walls.empty() ? cpu_taken : std::min(timing.cpu, cpu_taken);
     walls.push_back(wall_taken);
   }
   std::sort(walls.begin(), walls.end());
@@ -168,7 +180,7 @@ struct Line {
   int32_t threads, batch, context;
   double tokens;
   Timing timing;
-  double fraction;  // of the limit, at the best repetition
+  double fraction;  // of the limit, in CPU seconds
   const char* limit;
 };
 
@@ -187,12 +199,6 @@ void print(const Arguments& arguments, const Line& line) {
                 per_cpu, 100 * line.fraction, line.limit);
   }
   std::fflush(stdout);
-}
-
-void must(const Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "%s %s\n", status.detail.c_str(), status.fix.c_str());
-  std::exit(1);
 }
 
 struct Bench {
@@ -220,7 +226,7 @@ struct Bench {
     });
     const double attention = 4.0 * config.n_layers * config.q_dim() * n * (n + 1) / 2;
     const double work = 2 * linear_parameters(config) * n + attention + 2.0 * config.vocab * config.dim;
-    print(arguments, {"prefill", threads, 1, n, static_cast<double>(n), timing, work / timing.best / 1e9 / limits.flops,
+    print(arguments, {"prefill", threads, 1, n, static_cast<double>(n), timing, work * threads / timing.cpu / 1e9 / limits.flops,
                       "FMA peak"});
   }
 
@@ -239,7 +245,7 @@ struct Bench {
     const double weights = 2 * (linear_parameters(config) + static_cast<double>(config.vocab) * config.dim);
     const double cache = 4.0 * config.n_layers * config.kv_dim() * context * batch;
     print(arguments, {"decode", threads, batch, context, static_cast<double>(batch) * steps, timing,
-                      (weights + cache) * steps / timing.best / 1e9 / limits.read, "read bandwidth"});
+                      (weights + cache) * steps * threads / timing.cpu / 1e9 / limits.read, "read bandwidth"});
   }
 };
 

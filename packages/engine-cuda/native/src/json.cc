@@ -275,8 +275,11 @@ void write_brief(const JsonValue& value, std::string* out) {
   } else if (const int64_t* integer = value.integer()) {
     *out += std::to_string(*integer);
   } else if (value.number(&number)) {
-    char digits[32];
-    *out += std::string_view(digits, std::to_chars(digits, digits + sizeof digits, number).ptr - digits);
+    // Shortest digits that read back the same; the usual sizes without an exponent.
+    char digits[40];
+    const bool plain = number == 0.0 || (std::fabs(number) >= 1e-4 && std::fabs(number) < 1e15);
+    const auto format = plain ? std::chars_format::fixed : std::chars_format::scientific;
+    *out += std::string_view(digits, std::to_chars(digits, digits + sizeof digits, number, format).ptr - digits);
   } else if (const std::string* text = value.string()) {
     *out += json_quoted(*text);
   } else if (const JsonArray* array = value.array()) {

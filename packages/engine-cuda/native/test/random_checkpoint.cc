@@ -182,9 +182,14 @@ Status write_shards(const std::string& folder, const RandomCheckpoint& shape, co
 
 // end_of_text, eom and eot where the vocabulary has room for special tokens, else its last id.
 std::string stop_tokens(const RandomCheckpoint& shape) {
-  if (shape.vocab < kBytes + kSpecials) return "[" + std::to_string(shape.vocab - 1) + "]";
   const int32_t first = shape.vocab - kSpecials;
-  return "[" + std::to_string(first + 1) + ", " + std::to_string(first + 5) + ", " + std::to_string(first + 4) + "]";
+  char text[64];
+  if (shape.vocab < kBytes + kSpecials) {
+    std::snprintf(text, sizeof text, "[%d]", shape.vocab - 1);
+  } else {
+    std::snprintf(text, sizeof text, "[%d, %d, %d]", first + 1, first + 5, first + 4);
+  }
+  return text;
 }
 
 std::string config_text(const RandomCheckpoint& shape) {

@@ -6,12 +6,11 @@
  * Covered: private addresses (at connect time), redirects (never followed), endless or huge answers, answers that are not
  * JSON. Not covered: what the origin itself answers; it is data.
  */
-import { isIP } from "node:net"
 import { setTimeout as pause } from "node:timers/promises"
 import { type JsonValue, ToolFailed } from "@chasqui/core"
 import type { Agent, Dispatcher } from "undici"
-import { ToolSetupError } from "../error.ts"
-import { isPublicAddress, publicLookup, type Resolve } from "./address.ts"
+import { publicLookup, type Resolve } from "./address.ts"
+import { checkedOrigin } from "./origin.ts"
 
 export interface RemoteOptions {
   /** Milliseconds for one attempt, answer included. Default 10 000. */
@@ -101,26 +100,6 @@ export function remote(origin: string, options: RemoteOptions = {}): Remote {
     json: async (request) => parseJson(await send(request)),
     close: async () => (await agent)?.destroy(),
   }
-}
-
-function checkedOrigin(origin: string, addresses: "public" | "any"): URL {
-  const refuse = (detail: string, fix: string) => new ToolSetupError({ reason: "bad-address", detail, fix })
-  if (!URL.canParse(origin))
-    throw refuse(`${JSON.stringify(origin)} is no URL.`, "Give an origin such as https://api.example.org.")
-  const url = new URL(origin)
-  if (url.username || url.password)
-    throw refuse("The URL holds a user name or password.", "Send credentials in a header.")
-  if (url.protocol !== "https:" && !(url.protocol === "http:" && addresses === "any")) {
-    throw refuse(
-      `${url.protocol}//${url.host} is not HTTPS.`,
-      'Use https, or addresses: "any" for a server of your own.',
-    )
-  }
-  const host = url.hostname.replace(/^\[|\]$/g, "")
-  if (addresses === "public" && isIP(host) !== 0 && !isPublicAddress(host)) {
-    throw refuse(`${host} is not a public address.`, 'Use addresses: "any" for a server of your own.')
-  }
-  return url
 }
 
 async function newAgent(addresses: "public" | "any", resolve: Resolve | undefined): Promise<Agent> {

@@ -2,8 +2,6 @@
  * Reads one file as titled text: plain text, Markdown, HTML or JSON. What comes out has no markup; what it means for a search
  * is not known here. Malformed HTML and Markdown are read as far as they go; malformed JSON is an error with the file's name.
  */
-import { Parser } from "htmlparser2"
-
 export interface Document {
   readonly title: string
   /** Where it came from, shown as the result's `url`. */
@@ -15,10 +13,10 @@ export interface Document {
 export const documentExtensions = [".txt", ".md", ".markdown", ".html", ".htm", ".json"] as const
 
 /** The documents in one file; a JSON file may hold several. `name` is the path within the collection, with `/`. */
-export function readDocuments(name: string, content: string): Document[] {
+export async function readDocuments(name: string, content: string): Promise<Document[]> {
   const extension = name.slice(name.lastIndexOf(".")).toLowerCase()
   const fallback = titleOfName(name)
-  if (extension === ".html" || extension === ".htm") return [{ url: name, ...readHtml(content, fallback) }]
+  if (extension === ".html" || extension === ".htm") return [{ url: name, ...(await readHtml(content, fallback)) }]
   if (extension === ".md" || extension === ".markdown") return [{ url: name, ...readMarkdown(content, fallback) }]
   if (extension === ".json") return readJson(name, content, fallback)
   return [{ title: fallback, url: name, text: content }]
@@ -32,18 +30,21 @@ const titleOfName = (name: string): string =>
 
 function readMarkdown(content: string, fallback: string): Pick<Document, "title" | "text"> {
   const body = content.replace(/^---\r?\n[\s\S]*?\r?\n---\r?\n/, "")
-  const heading = /^#{1,6}[ \t]+(.+?)[ \t#]*$/m.exec(body)
+  const heading = headingPattern.exec(body)?.[1]
   const text = body
     .replace(/^(```|~~~).*$/gm, "")
-    .replace(/^#{1,6}[ \t]+(.+?)[ \t#]*$/gm, (_line, title: string) => (title === heading?.[1] ? "" : `\n${title}\n`))
+    .replaceAll(new RegExp(headingPattern, "gm"), (_line, title: string) => (title === heading ? "" : `\n${title}\n`))
     .replace(/^[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+/gm, "\n") // each item of a list is a paragraph of its own
-  return { title: withoutMarks(heading?.[1] ?? fallback), text: withoutMarks(text) }
+  return { title: withoutMarks(heading ?? "").trim() || fallback, text: withoutMarks(text) }
 }
+
+/** Every pattern here takes time linear in the text: no two neighbouring repetitions can share characters. */
+const headingPattern = /^#{1,6}[ \t]+([^ \t#\n][^\n]*)$/m
 
 /** Links keep their words, emphasis and code their content. */
 const withoutMarks = (text: string): string =>
   text
-    .replace(/!?\[([^\]\n]*)\]\([^)\n]*\)/g, "$1")
+    .replace(/!?\[([^[\]\n]{0,500})\]\([^()\n]{0,2000}\)/g, "$1")
     .replace(/(?<!\w)(\*{1,3}|_{1,3})(\S(?:[^\n]{0,200}?\S)?)\1(?!\w)/g, "$2")
     .replaceAll("`", "")
 
@@ -54,7 +55,8 @@ const blocks = new Set(
 )
 const unseen = new Set(["script", "style", "template", "noscript", "svg"])
 
-function readHtml(content: string, fallback: string): Pick<Document, "title" | "text"> {
+async function readHtml(content: string, fallback: string): Promise<Pick<Document, "title" | "text">> {
+  const { Parser } = await import("htmlparser2")
   let title = ""
   let text = ""
   let hidden = 0

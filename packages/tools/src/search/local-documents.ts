@@ -37,7 +37,12 @@ export function localDocuments(source: DocumentSource): SearchProvider {
   return {
     name: "local-documents",
     search: async (query, signal) => {
-      index ??= load().then(indexPassages)
+      index ??= load()
+        .then(indexPassages)
+        .catch((error: unknown) => {
+          index = undefined // what is wrong with the files may be put right before the next search
+          throw error
+        })
       const ready = await index
       signal.throwIfAborted()
       return ready.search(query)
@@ -79,7 +84,7 @@ async function readFolder(folder: string): Promise<Document[]> {
     if (content.length > limits.fileBytes) throw tooLarge(`${name}, which is larger than ${limits.fileBytes} bytes`)
     if (totalBytes > limits.totalBytes) throw tooLarge(`more than ${limits.totalBytes} bytes`)
     try {
-      documents.push(...readDocuments(name, content.toString("utf8")))
+      documents.push(...(await readDocuments(name, content.toString("utf8"))))
     } catch (cause) {
       throw new ToolFailed(`The document collection cannot be read: ${name} is malformed.`, { cause })
     }
@@ -158,8 +163,6 @@ function termWeights(passages: readonly Passage[]): (term: string) => number {
   return (term) => Math.log(1 + (passages.length + 1) / ((frequency.get(term) ?? 0) + 1))
 }
 
-const sentences = new Intl.Segmenter("en", { granularity: "sentence" })
-
 function passagesOf(text: string): string[] {
   const paragraphs = text.split(/\n\s*\n/).map((paragraph) => paragraph.trim().replace(/\s+/g, " "))
   return paragraphs
@@ -167,8 +170,11 @@ function passagesOf(text: string): string[] {
     .flatMap((paragraph) => (paragraph.length <= passageCharacters ? [paragraph] : sentencesOf(paragraph)))
 }
 
+let segmenter: Intl.Segmenter | undefined
+
 function sentencesOf(paragraph: string): string[] {
-  const whole = [...sentences.segment(paragraph)]
+  segmenter ??= new Intl.Segmenter("en", { granularity: "sentence" })
+  const whole = [...segmenter.segment(paragraph)]
     .map(({ segment }) => segment.trim())
     .filter((segment) => segment !== "")
   return whole

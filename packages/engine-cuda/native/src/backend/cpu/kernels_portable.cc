@@ -14,6 +14,10 @@ typedef float Vec __attribute__((vector_size(32)));
 typedef int32_t IVec __attribute__((vector_size(32)));
 typedef uint16_t HalfVec __attribute__((vector_size(16)));
 
+inline __attribute__((always_inline)) Vec all(float x) { return Vec{x, x, x, x, x, x, x, x}; }
+
+inline __attribute__((always_inline)) Vec upper_halves(IVec pairs) { return (Vec)(pairs & static_cast<int32_t>(0xffff0000)); }
+
 inline __attribute__((always_inline)) Vec fused(Vec a, Vec b, Vec c) { return a * b + c; }
 
 // Halves without hardware help: exponent and significand move into place and a multiplication by 2^112 sets the bias and
@@ -23,7 +27,7 @@ inline __attribute__((always_inline)) Vec load_half(const uint16_t* p) {
   __builtin_memcpy(&bits, p, sizeof bits);
   const IVec wide = __builtin_convertvector(bits, IVec);
   const IVec magnitude = wide & 0x7fff;
-  const Vec scaled = (Vec)(magnitude << 13) * (Vec{} + 5.192296858534828e33f);
+  const Vec scaled = (Vec)(magnitude << 13) * all(5.192296858534828e33f);
   const IVec special = (magnitude >= 0x7c00) & 0x7f800000;
   return (Vec)((IVec)scaled | special | ((wide & 0x8000) << 16));
 }

@@ -1,0 +1,63 @@
+/**
+ * A session in a store: locked while somebody works on it, its trace written as it happens, and read back by whoever opens it
+ * next. A new session is made where the store has none of that name.
+ */
+import type { Sampling } from "./engine.ts"
+import type { ToolResult } from "./event.ts"
+import type { Model } from "./model.ts"
+import type { Store, StoreLog } from "./store.ts"
+import { foldTrace, readTrace, type TraceHeader, traceLine } from "./trace.ts"
+import type { Transcript } from "./transcript.ts"
+
+export interface KeptSession {
+  readonly session: Transcript
+  /** Results of calls whose neighbours in the same turn wait for approval. */
+  readonly openResults: readonly ToolResult[]
+  readonly log: StoreLog
+  readonly lock: AsyncDisposable
+}
+
+/** Throws SessionError `busy` while another agent has it, and for a trace that cannot be read. */
+export async function openSession(
+  store: Store,
+  name: string,
+  model: Model,
+  fresh: { readonly session: () => Transcript; readonly sampling: Sampling | undefined },
+): Promise<KeptSession> {
+  const lock = await store.lock(name)
+  try {
+    const log = await store.log(name)
+    const text = await store.readLog(name)
+    if (text?.includes("\n")) {
+      const { transcript, openResults } = foldTrace(readTrace(text), model.info.fingerprint)
+      return { session: transcript, openResults, log, lock }
+    }
+    const session = fresh.session()
+    log.append(traceLine(traceHeader(session, model, fresh.sampling)))
+    return { session, openResults: [], log, lock }
+  } catch (error) {
+    await lock[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+export async function closeSession({ log, lock }: KeptSession): Promise<void> {
+  await log[Symbol.asyncDispose]()
+  await lock[Symbol.asyncDispose]()
+}
+
+/** The first line of a session's trace. */
+export function traceHeader(session: Transcript, model: Model, sampling?: Sampling): TraceHeader {
+  const { logitBias: _, seed, ...plain } = sampling ?? {}
+  return {
+    type: "trace",
+    version: 1,
+    sessionId: session.id,
+    model: model.info.name,
+    fingerprint: model.info.fingerprint,
+    options: session.options,
+    turns: session.turns,
+    calls: session.calls,
+    ...(sampling && { sampling: { ...plain, ...(seed !== undefined && { seed: seed.toString() }) } }),
+  }
+}

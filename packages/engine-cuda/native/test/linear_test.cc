@@ -1,0 +1,156 @@
+// Packed linear layers against double products: every type, stacked, paired and mixed parts, any number of rows and threads.
+#include "src/backend/cpu/linear.h"
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "random_model.h"
+#include "test/check.h"
+
+using namespace chasqui;
+using namespace chasqui::cpu;
+
+namespace {
+
+struct Case {
+  std::vector<int64_t> rows;  // of the parts
+  int64_t cols;
+  std::vector<DType> types;
+  LinearLayout layout;
+};
+
+const Case kCases[] = {
+    {{64}, 128, {DType::kBF16}, LinearLayout::kStacked},
+    {{1}, 1, {DType::kF32}, LinearLayout::kStacked},
+    {{70}, 33, {DType::kF16}, LinearLayout::kStacked},
+    {{40, 20, 20}, 600, {DType::kBF16, DType::kBF16, DType::kBF16}, LinearLayout::kStacked},
+    {{40, 20, 20}, 48, {DType::kBF16, DType::kF16, DType::kF32}, LinearLayout::kStacked},
+    {{100, 100}, 1100, {DType::kBF16, DType::kBF16}, LinearLayout::kPaired},
+    {{33, 33}, 31, {DType::kF32, DType::kF32}, LinearLayout::kPaired},
+};
+
+double weight(const std::vector<MatrixView>& parts, int64_t part, int64_t row, int64_t column) {
+  const MatrixView& view = parts[static_cast<size_t>(part)];
+  return load_element(view.data, view.type, row * view.cols + column);
+}
+
+std::vector<float> pack_rows(const std::vector<float>& x, int32_t rows, int64_t in, int32_t tile_rows) {
+  std::vector<float> packed(x.size());
+  const RowBlocks blocks(rows, tile_rows);
+  for (int32_t block = 0; block < blocks.count; block++) {
+    for (int32_t i = 0; i < blocks.size(block); i++) {
+      for (int64_t k = 0; k < in; k++) {
+        packed_block(packed.data(), blocks, block, in)[k * blocks.size(block) + i] =
+            x[static_cast<size_t>((blocks.first(block) + i) * in + k)];
+      }
+    }
+  }
+  return packed;
+}
+
+// out (rows, outputs): stacked as they come; of a pair first one, then the other.
+std::vector<float> product(const PanelLinear& linear, const Kernels& kernels, int32_t threads, const std::vector<float>& x,
+                           int32_t rows) {
+  ThreadPool pool(threads);
+  std::vector<float> scratch(static_cast<size_t>(threads * kMultiplyScratch));
+  const int64_t outputs = linear.out * linear.step;
+  std::vector<float> out(static_cast<size_t>(rows * outputs), -1.0f);
+  const auto packed = pack_rows(x, rows, linear.in, kernels.tile_rows);
+  multiply(pool, kernels, linear, packed.data(), rows, scratch.data(), [&](int32_t row, int64_t panel, const float* sums) {
+    for (int32_t half = 0; half < linear.step; half++) {
+      for (int64_t i = 0; i < kPanel; i++) {
+        const int64_t output = panel / linear.step * kPanel + i;
+        if (output < linear.out) out[static_cast<size_t>(row * outputs + half * linear.out + output)] = sums[half * kPanel + i];
+      }
+    }
+  });
+  return out;
+}
+
+}  // namespace
+
+TEST(products_agree_with_double_arithmetic) {
+  uint64_t seed = 1;
+  for (const char* name : {"portable", "avx2", "avx512"}) {
+    const Kernels* kernels = kernels_named(name);
+    if (kernels == nullptr) continue;
+    for (const Case& each : kCases) {
+      RandomModel model;
+      QuickRandom random(seed++);
+      std::vector<MatrixView> parts;
+      for (size_t i = 0; i < each.rows.size(); i++) {
+        parts.push_back(random_matrix(&model, &random, each.rows[i], each.cols, each.types[i], 0.0f, 1.0f));
+      }
+      ThreadPool pool(2);
+      PanelLinear linear;
+      CHECK_OK(make_panel_linear(parts, each.layout, pool, &linear));
+      CHECK_EQ(linear.data.bytes(), linear.n_panels * linear.panel_bytes);
+      CHECK(panel_linear_bytes(parts) >= linear.data.bytes());
+      for (const int32_t rows : {1, 2, 5, 8, 13, 131}) {
+        std::vector<float> x(static_cast<size_t>(rows * each.cols));
+        for (float& value : x) value = random.symmetric();
+        const auto got = product(linear, *kernels, 2, x, rows);
+        const double rms = std::sqrt(1.0 / 3.0);
+        const double tolerance = 2e-6 * std::sqrt(static_cast<double>(each.cols)) * rms * rms * 8;
+        size_t at = 0;
+        for (int32_t row = 0; row < rows; row++) {
+          for (size_t part = 0; part < parts.size(); part++) {
+            for (int64_t output = 0; output < parts[part].rows; output++) {
+              double want = 0;
+              for (int64_t k = 0; k < each.cols; k++) {
+                want += weight(parts, static_cast<int64_t>(part), output, k) * x[static_cast<size_t>(row * each.cols + k)];
+              }
+              CHECK_NEAR(got[at++], want, tolerance);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(rows_and_threads_do_not_change_a_bit) {
+  RandomModel model;
+  QuickRandom random(50);
+  ThreadPool pool(1);
+  PanelLinear linear;
+  const std::vector<MatrixView> parts = {random_matrix(&model, &random, 200, 700, DType::kBF16, 0.0f, 1.0f)};
+  CHECK_OK(make_panel_linear(parts, LinearLayout::kStacked, pool, &linear));
+  const int32_t rows = 110;
+  std::vector<float> x(static_cast<size_t>(rows * 700));
+  for (float& value : x) value = random.symmetric();
+  const Kernels& kernels = *best_kernels();
+  const auto all = product(linear, kernels, 3, x, rows);
+  for (const int32_t count : {1, 2, 3, 7, 100}) {
+    const auto some = product(linear, kernels, 1, std::vector<float>(x.begin(), x.begin() + count * 700), count);
+    CHECK(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)) == 0);
+  }
+}
+
+TEST(row_blocks_cover_all_rows_evenly) {
+  for (int32_t most = 1; most <= 12; most++) {
+    for (int32_t rows = 1; rows <= 100; rows++) {
+      const RowBlocks blocks(rows, most);
+      int32_t next = 0;
+      for (int32_t block = 0; block < blocks.count; block++) {
+        CHECK_EQ(blocks.first(block), next);
+        CHECK(blocks.size(block) >= 1 && blocks.size(block) <= most);
+        CHECK(blocks.size(block) >= rows / blocks.count);
+        next += blocks.size(block);
+      }
+      CHECK_EQ(next, rows);
+    }
+  }
+}
+
+TEST(memory_that_is_not_there_is_a_status) {
+  Memory memory;
+  CHECK_REASON(memory.claim(int64_t{1} << 60, "a test"), Reason::kOutOfMemory);
+  CHECK_OK(memory.claim(1 << 20, "a test"));
+  CHECK_EQ(memory.as<char>()[(1 << 20) - 1], 0);
+  const DeviceMemory machine = machine_memory();
+  CHECK(machine.total_bytes > 0 && machine.available_bytes > 0 && machine.available_bytes <= machine.total_bytes);
+}
+
+TEST_MAIN()

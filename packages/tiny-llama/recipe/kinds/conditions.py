@@ -1,0 +1,63 @@
+"""Conversations with get_current_conditions, the function of the format's documentation: the place decides its unit."""
+
+from messages import answer, call, result, user
+from words import CONDITIONS, US_PLACES
+
+CONDITIONS_SCHEMA = {
+    "name": "get_current_conditions",
+    "description": "Get the current weather conditions for a specific location",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "location": {"type": "string", "description": "The city and state, e.g., San Francisco, CA"},
+            "unit": {
+                "type": "string",
+                "enum": ["Celsius", "Fahrenheit"],
+                "description": "The temperature unit to use. Infer this from the user's location.",
+            },
+        },
+        "required": ["location", "unit"],
+    },
+}
+
+
+def conditions_episode(draw):
+    """([schema], episode)"""
+    place = draw.choose(list(US_PLACES)) if draw.chance(0.55) else draw.city()
+    american = place in US_PLACES
+    location = f"{place}, {US_PLACES[place]}" if american else place
+    named = draw.chance(0.3)
+    unit = draw.choose(["Celsius", "Fahrenheit"]) if named else ("Fahrenheit" if american else "Celsius")
+    shown = location if american and draw.chance(0.4) else place
+    cores = [
+        "[|Question: ]what is the weather like in {c}{u}?",
+        "[|Question: ]what's the weather [|like ]in {c}{u}?",
+        "weather in {c}{u}",
+        "how is the weather in {c}{u}?",
+        "[get|check|show me|I need] the [weather|current conditions|weather conditions] in {c}{u}[.|]",
+        "is it [warm|cold|raining] in {c}{u}?",
+        "!what are the conditions in {c}{u}?",
+    ]
+    question = draw.say(cores, c=shown, u=f" in {unit}" if named else "")
+    found, said = conditions_result(draw, place)
+    asked = [user(question), call("get_current_conditions", {"location": location, "unit": unit}), found, answer(said)]
+    bare = draw.chance(0.1)
+    return [CONDITIONS_SCHEMA if bare else {"type": "function", "function": CONDITIONS_SCHEMA}], asked
+
+
+def conditions_result(draw, place):
+    high = draw.between(30, 100)
+    low, sky = high - draw.between(4, 25), draw.choose(CONDITIONS)
+    if draw.chance(0.35):
+        if draw.chance(0.6):
+            report = (
+                f"Clouds giving way to sun Hi: {high}° Tonight: Mainly clear early, then areas of low clouds forming "
+                f"Lo: {low}°"
+            )
+        else:
+            report = f"{sky.capitalize()} Hi: {high}° Tonight: {draw.choose(CONDITIONS)} Lo: {low}°"
+        forms = [{"tool_call_id": "get_current_conditions", "output": report}, {"output": report}, report]
+        return result(draw.choose(forms)), f"The weather in {place}: {report}."
+    if draw.chance(0.5):
+        return result({"temperature": high, "conditions": sky}), f"The weather in {place} is {sky} with {high} degrees."
+    return result({"temperature": high}), f"The temperature in {place} is {high} degrees."

@@ -1,0 +1,220 @@
+"""Made-up functions with confusable names, their JSON schemas, and requests that call for one of them."""
+
+from dataclasses import dataclass, field, replace
+
+from words import ATTRIBUTES, HELD_OUT_ATTRIBUTES, HELD_OUT_NOUNS, HELD_OUT_VERBS, NOUNS, VERBS
+
+from kinds.parameters import Pair, pair, parameters
+
+
+@dataclass
+class Function:
+    verb: str
+    noun: str
+    attribute: str | None = None  # set for a getter
+    name: str = ""
+    description: str = ""
+    parameters: list = field(default_factory=list)
+    pair: Pair | None = None
+
+
+def function(draw, verb=None, noun=None):
+    verb = verb or (new_or_known(draw, VERBS, HELD_OUT_VERBS, 0.5) if draw.chance(0.85) else draw.word())
+    noun = noun or (new_or_known(draw, NOUNS, HELD_OUT_NOUNS, 0.5) if draw.chance(0.75) else draw.word())
+    made = Function(verb, noun)
+    words = name_words(draw, made)
+    if draw.chance(0.05):
+        words = [draw.word(), draw.word()]  # an opaque name: only the description helps
+    made.name = "_".join(words) if draw.chance(0.8) else words[0] + "".join(w.capitalize() for w in words[1:])
+    if not made.attribute and draw.chance(0.18):
+        made.pair = pair(draw)
+    add_parameters(draw, made)
+    return made if made.parameters or made.pair else function(draw, verb, noun)
+
+
+def new_or_known(draw, known, new, share):
+    """In the test split `share` of the words come from the list that training never sees."""
+    return draw.choose(new if draw.held_out and draw.chance(share) else known)
+
+
+def name_words(draw, made):
+    """Sets the description and gives the words of the name: verb and noun, or a getter's noun and attribute."""
+    verb, noun = made.verb, made.noun
+    if draw.chance(0.3):
+        attribute = new_or_known(draw, ATTRIBUTES, HELD_OUT_ATTRIBUTES, 0.4) if draw.chance(0.85) else draw.word()
+        made.attribute = attribute
+        words = [draw.choose(["get", "get", "find", "lookup", "fetch"]), noun, attribute]
+        made.description = draw.choose(
+            [
+                f"Get the {attribute} of a {noun}",
+                f"Returns the {attribute} of a {noun}",
+                f"Look up the {attribute} for a {noun}.",
+                f"{attribute.capitalize()} of a {noun}",
+            ]
+        )
+        return words
+    words = [verb, noun] if draw.chance(0.85) else [noun, verb]
+    made.description = draw.choose(
+        [
+            f"{verb.capitalize()} a {noun}",
+            f"{verb.capitalize()} the {noun}",
+            f"Use this to {verb} a {noun}",
+            f"Lets you {verb} a {noun}.",
+            f"{verb.capitalize()} a {noun} of the user",
+        ]
+    )
+    return words
+
+
+def add_parameters(draw, made):
+    used = set(made.pair.keys) if made.pair else set()
+    templates = parameters(draw)
+    count = draw.choose([1, 1, 2, 2, 2, 3, 3, 4]) - (1 if made.pair else 0)
+    for template in draw.random.sample(templates, count):
+        key = draw.choose(template.keys)
+        if key in used or (template.options and made.attribute):
+            continue
+        used.add(key)
+        made.parameters.append(with_key(draw, template, key, first=not made.parameters))
+
+
+def with_key(draw, template, key, first):
+    spoken = key.replace("_", " ")
+    chosen = replace(template, key=key)
+    if chosen.options:
+        chosen.options = list(chosen.options)
+        draw.random.shuffle(chosen.options)
+    if chosen.type == "boolean":
+        chosen.yes = [phrase.replace("{k}", spoken) for phrase in chosen.yes]
+        chosen.no = [phrase.replace("{k}", spoken) for phrase in chosen.no]
+    elif chosen.phrases is None or not draw.chance(0.8):
+        chosen.phrases = [
+            f"with {spoken} {{v}}",
+            f"with the {spoken} {{v}}",
+            f"where {spoken} is {{v}}",
+            f"{spoken} {{v}}",
+            f"{spoken}: {{v}}",
+            f"and {spoken} {{v}}",
+            f"using {{v}} as {spoken}",
+        ]
+    chosen.optional = draw.chance(0.25) and not first
+    return chosen
+
+
+def functions(draw):
+    """One to five functions; neighbours often share the verb or the noun."""
+    count = draw.choose([1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 5])
+    made, tries = [function(draw)], 0
+    while len(made) < count and tries <= 30:
+        neighbour, likeness = draw.choose(made), draw.random.random()
+        if likeness < 0.35:
+            new = function(draw, noun=neighbour.noun)
+        elif likeness < 0.6:
+            new = function(draw, verb=neighbour.verb)
+        else:
+            new = function(draw)
+        if not any(same_purpose(old, new) for old in made):
+            made.append(new)
+        tries += 1
+    return made
+
+
+def same_purpose(a, b):
+    if a.name == b.name:
+        return True
+    return a.attribute == b.attribute and a.noun == b.noun and (b.attribute is not None or a.verb == b.verb)
+
+
+def schema(draw, made):
+    """The JSON Schema of a function, seven times of eight inside `{"type": "function", "function": …}`."""
+    properties, required = {}, []
+    for key in made.pair.keys if made.pair else []:
+        properties[key] = {"type": made.pair.type, "description": key.replace("_", " ").capitalize()}
+        required.append(key)
+    for parameter in made.parameters:
+        described = {"type": parameter.type}
+        if parameter.options and draw.chance(0.5):
+            described["enum"] = parameter.options  # before the description or behind it
+        if not (parameter.type == "boolean" and draw.chance(0.3)):
+            described["description"] = parameter.description
+        if parameter.options:
+            described["enum"] = parameter.options
+        properties[parameter.key] = described
+        if not parameter.optional:
+            required.append(parameter.key)
+    arguments = {"type": "object", "properties": properties, "required": required}
+    described = {"name": made.name, "description": made.description, "parameters": arguments}
+    if draw.chance(0.08):
+        del arguments["required"]
+    return described if draw.chance(0.12) else {"type": "function", "function": described}
+
+
+def request(draw, made):
+    """(sentence, arguments in the order of the schema)"""
+    arguments, parts, subject = {}, [], None
+    if made.pair:
+        values = made.pair.values()
+        arguments.update(zip(made.pair.keys, values))
+        parts.append(draw.pick(made.pair.phrases).replace("{a}", str(values[0])).replace("{b}", str(values[1])))
+    for parameter in made.parameters:
+        if parameter.optional and draw.chance(0.45):
+            continue
+        if parameter.type == "boolean":
+            on = arguments[parameter.key] = draw.chance(0.5)
+            parts.append(draw.choose(parameter.yes if on else parameter.no))
+            continue
+        value = arguments[parameter.key] = draw.choose(parameter.options) if parameter.options else parameter.value()
+        shown = shown_value(draw, parameter, value)
+        names_subject = made.attribute and subject is None and parameter.phrases
+        if names_subject and parameter.type == "string" and not parameter.options:
+            subject = shown
+        else:
+            parts.append(draw.pick(parameter.phrases).replace("{v}", shown))
+    draw.random.shuffle(parts)
+    tail = "".join(draw.choose([" ", " ", " ", ", "]) + part for part in parts)
+    tail = tail.replace("{", "(").replace("}", ")")
+    return (attribute_request if made.attribute else action_request)(draw, made, subject, tail), arguments
+
+
+def shown_value(draw, parameter, value):
+    """A value as a request writes it: an option in other case, a long number with commas."""
+    shown = str(value)
+    if parameter.options and draw.chance(0.15):
+        shown = shown.lower() if draw.chance(0.6) else shown.capitalize()
+    if parameter.type == "integer" and value > 9999 and draw.chance(0.15):
+        shown = f"{value:,}"
+    return shown
+
+
+def attribute_request(draw, made, subject, tail):
+    noun, attribute = made.noun, made.attribute
+    phrase = draw.choose(
+        [f"the {attribute} of [the |]{noun}", f"the {attribute} for [the |]{noun}", f"the {noun} {attribute}"]
+    )
+    if subject:
+        phrase += " {a}" if draw.chance(0.7) else " of {a}"
+    phrase += "{t}"
+    of = " {a}" if subject else ""
+    further = [
+        f"[what {attribute} does the {noun}{of}{{t}} have?|{noun}{of}{{t}}: what is the {attribute}?]",
+        "!report " + phrase,
+    ]
+    return draw.say(draw.about([phrase], further), a=subject, t=tail)
+
+
+def action_request(draw, made, _, tail):
+    verb, noun = made.verb, made.noun
+    wishes = (
+        "[|please |can you |could you |I want to |I need to |I would like to |I have to |help me |go and |we need to "
+        "|you should |let us |time to ]"
+    )
+    cores = [
+        f"{wishes}{verb} [the|a|my|this|one] {noun}{{t}}[.||, please.|]",
+        f"{verb} {noun}{{t}}[.||]",
+        f"[would you|will you] {verb} [the|a] {noun}{{t}}?",
+        f"[the|a|my] {noun}{{t}}: [please |]{verb} it[.|]",
+        f"{noun}{{t}}, {verb} it please",
+        f"!it would be great if you could {verb} the {noun}{{t}}",
+        f"!next job: {verb} a {noun}{{t}}",
+    ]
+    return draw.say(cores, t=tail)
