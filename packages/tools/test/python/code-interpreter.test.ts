@@ -71,9 +71,9 @@ it.each([
   ],
   [
     "long text",
-    { stdout: "a".repeat(60) + "b".repeat(60) },
-    `completed\n[stdout]\n${"a".repeat(20)}\n[… 80 characters left out …]\n${"b".repeat(20)}\n[/stdout]`,
+    { stdout: "a".repeat(150) + "b".repeat(150) },
+    `completed\n[stdout]\n${"a".repeat(50)}\n[… 200 characters left out …]\n${"b".repeat(50)}\n[/stdout]`,
   ],
 ] as const)("tells the model of %s", (_, part, text) => {
-  expect(executorText({ ...outcome, ...part } as PythonOutcome, 40)).toBe(text)
+  expect(executorText({ ...outcome, ...part } as PythonOutcome, 100)).toBe(text)
 })
