@@ -20,7 +20,7 @@ for (const [index, prompt] of prompts.entries()) {
   progress(index)
   if (done.has(prompt)) continue
   const careful = await answer(writer, prompt, { temperature: 0 })
-  const daring = await answer(writer, prompt, { temperature: 1.5, seed: index })
+  const daring = await answer(writer, prompt, { temperature: 2, seed: index })
   if (careful === daring) continue
   const [a, b] = await Promise.all([score(judge, prompt, careful), score(judge, prompt, daring)])
   const [chosen, rejected] = a >= b ? [careful, daring] : [daring, careful]

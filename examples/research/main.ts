@@ -7,7 +7,7 @@ import { modelFromFlags } from "../from-flags.ts"
 
 const questions = [
   "What is the difference between the heights of Mount Everest and Mount Fuji?",
-  "What is the population of Lima?",
+  "How tall is Mount Fuji?",
   "What is the capital of Peru?",
 ]
 
