@@ -33,6 +33,7 @@ export {
 } from "./error.ts"
 export type {
   AgentEvent,
+  GuardStop,
   NestedEvent,
   OutputInvalid,
   ParserEvent,
@@ -61,6 +62,7 @@ export {
   llamaGuard,
   type Verdict,
 } from "./guard.ts"
+export type { Guards } from "./guard-check.ts"
 export { traceHeader } from "./kept-session.ts"
 export { type CompleteOptions, type Completion, type LlamaModel, llamaModel } from "./llama-model.ts"
 export type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
@@ -79,6 +81,7 @@ export type { Store, StoreLog } from "./store.ts"
 export { folderStore } from "./store-folder.ts"
 export { memoryStore } from "./store-memory.ts"
 export { sqliteStore } from "./store-sqlite.ts"
+export { type Listener, type TelemetryLabels, type TelemetryOptions, telemetry } from "./telemetry.ts"
 export { type ChatTemplate, type ChatTemplateOptions, openTemplate, type TemplatePrompt } from "./template.ts"
 export { loadTokenizer, type Tokenizer } from "./tokenizer.ts"
 export {

@@ -119,15 +119,6 @@ async function run(
   send({ type: "ran", id, outcome: wireOutcome(outcome, stdout.cut, stderr.cut) }, contents)
 }
 
-/** 0 where it cannot be told: within the namespaces there is no /proc, and the kernel's own limit holds. */
-function residentBytes(): number {
-  try {
-    return process.memoryUsage.rss()
-  } catch {
-    return 0
-  }
-}
-
 function wireOutcome(outcome: CallOutcome, stdoutCut: boolean, stderrCut: boolean) {
   const died = outcome.status === "died"
   return {
