@@ -15,6 +15,7 @@
 #include "src/checkpoint/hf_directory.h"
 #include "src/model/config.h"
 #include "src/model/weights.h"
+#include "test/fuzz.h"
 #include "test/mutate.h"
 #include "test/random_checkpoint.h"
 #include "test/temp_folder.h"
@@ -23,42 +24,9 @@ using namespace chasqui;
 
 namespace {
 
-struct Tally {
-  const char* name;
-  long accepted = 0;
-  long refused = 0;
-  long broken = 0;  // outcomes that no caller could use
-};
-
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-// Counts an outcome. False: the mutant was refused.
-bool count(const Status& status, Tally* tally) {
-  if (status.ok()) return tally->accepted++, true;
-  tally->refused++;
-  const bool typed = status.reason == Reason::kBadCheckpoint || status.reason == Reason::kUnsupported || status.reason == Reason::kNotFound;
-  if (!typed || status.detail.empty() || status.fix.empty() || status.detail.size() > 2000) {
-    tally->broken++;
-    std::printf("  %s: unusable outcome: %s: %s\n", tally->name, reason_name(status.reason), status.detail.c_str());
-  }
-  return false;
-}
-
-void require(bool holds, const char* what, Tally* tally) {
-  if (holds) return;
-  tally->broken++;
-  std::printf("  %s: %s\n", tally->name, what);
-}
-
-volatile unsigned sink = 0;
-
-void read_all(const void* data, int64_t bytes) {
-  unsigned sum = 0;
-  for (int64_t i = 0; i < bytes; i++) sum += static_cast<const unsigned char*>(data)[i];
-  sink = sum;
 }
 
 void check_config(const ModelConfig& config, Tally* tally) {
@@ -166,15 +134,7 @@ int main(int argc, char** argv) {
     if (i % 3 == 1) fuzz_safetensors(file, header_bytes, config, &mutator, &tallies[1]);
     if (i % 3 == 2) fuzz_index(index, folder, &mutator, &tallies[2]);
   }
-  int failed = 0;
-  for (Tally& tally : tallies) {
-    // A fuzz in which nothing, or everything, is accepted tests nothing.
-    if (mutants >= 10'000) require(tally.accepted > mutants / 1000 && tally.refused > mutants / 20, "too few mutants of one kind", &tally);
-    std::printf("%s: %ld accepted, %ld refused, %ld broken outcomes\n", tally.name, tally.accepted, tally.refused, tally.broken);
-    failed += tally.broken > 0;
-  }
   std::printf("%ld mutants with seed %llu in %.1f s\n", mutants, static_cast<unsigned long long>(seed),
               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  std::printf("%d passed, %d failed\n", 3 - failed, failed);
-  return failed == 0 ? 0 : 1;
+  return report(std::begin(tallies), std::end(tallies), mutants);
 }

@@ -1,6 +1,7 @@
 #include "lora_adapter.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -45,6 +46,8 @@ std::pair<int64_t, int64_t> shape_of(const ModelConfig& model, Projection projec
 Status unsupported(const std::string& place, const std::string& what) {
   return failure(Reason::kUnsupported, place + ": " + what + ", which is not supported.", kMerge);
 }
+
+Status damaged(const std::string& what) { return failure(Reason::kBadCheckpoint, what, "The adapter is damaged: download or save it again."); }
 
 // What adapter_config.json says of how large B A is.
 struct LoraScaling {
@@ -163,6 +166,62 @@ Status check_shape(const Tensor& tensor, const std::vector<int64_t>& expected) {
                  "Use an adapter that was trained on this model, with its own adapter_config.json.");
 }
 
+using MatrixKey = std::pair<int32_t, Projection>;  // layer and projection
+
+// The tensors of a file by what they adapt; a tensor that is neither A nor B of a projection is refused by name.
+Status group_tensors(const TensorDirectory& directory, const ModelConfig& model, std::map<MatrixKey, LoraTensors>* found) {
+  for (const Tensor& tensor : directory.tensors()) {
+    int32_t layer = 0;
+    Projection projection = Projection::kQ;
+    bool is_a = false;
+    if (!parse_name(tensor.name, model.n_layers, &layer, &projection, &is_a)) {
+      return unsupported(*tensor.file, "tensor " + json_quoted(tensor.name) + " adapts no projection of a layer of this model");
+    }
+    LoraTensors& pair = (*found)[{layer, projection}];
+    const Tensor*& place = is_a ? pair.a : pair.b;
+    if (place != nullptr) {  // "layers.1" and "layers.01" are the same layer
+      return damaged("Tensors " + json_quoted(place->name) + " and " + json_quoted(tensor.name) + " in " + *tensor.file + " are the same matrix.");
+    }
+    place = &tensor;
+  }
+  for (const auto& [key, pair] : *found) {
+    if (pair.a != nullptr && pair.b != nullptr) continue;
+    const Tensor& other = pair.a == nullptr ? *pair.b : *pair.a;
+    return damaged("Tensor " + json_quoted(other.name) + " in " + *other.file + " has no partner: A and B belong together.");
+  }
+  return {};
+}
+
+// One pair of matrices, checked against the projection that it adapts.
+Status read_matrix(const LoraTensors& pair, const LoraScaling& scaling, const std::string& path, const ModelConfig& model, LoraAdapter* adapter,
+                   LoraMatrix* matrix) {
+  const auto [outputs, inputs] = shape_of(model, matrix->projection);
+  int64_t rank = scaling.rank;
+  if (rank == 0 && !pair.a->shape.empty()) rank = std::clamp<int64_t>(pair.a->shape[0], 1, kMaxRank);
+  Status status = check_shape(*pair.a, {rank, inputs});
+  if (status.ok()) status = check_shape(*pair.b, {outputs, rank});
+  if (status.ok()) status = plain_view(*pair.a, &matrix->a, &adapter->copies);
+  if (status.ok()) status = plain_view(*pair.b, &matrix->b, &adapter->copies);
+  double alpha = 0.0;
+  const std::string module = pair.a->name.substr(0, pair.a->name.find(".lora_A."));
+  if (status.ok()) status = alpha_of(scaling, module, path, &alpha);
+  if (!status.ok()) return status;
+  matrix->scale = static_cast<float>(alpha / (scaling.by_root ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank)));
+  adapter->max_rank = std::max(adapter->max_rank, static_cast<int32_t>(rank));
+  return {};
+}
+
+void add_matrix(const LoraMatrix& matrix, Fingerprint* print) {
+  print->add(static_cast<uint64_t>(matrix.layer));
+  print->add(static_cast<uint64_t>(matrix.projection));
+  print->add(static_cast<double>(matrix.scale));
+  for (const MatrixView* view : {&matrix.a, &matrix.b}) {
+    print->add(static_cast<uint64_t>(view->type));
+    print->add(static_cast<uint64_t>(view->rows));
+    print->add(view->data, static_cast<size_t>(view->rows * view->cols * dtype_bytes(view->type)));
+  }
+}
+
 }  // namespace
 
 Status load_lora(const std::string& folder, const ModelConfig& model, LoraAdapter* adapter) {
@@ -182,52 +241,20 @@ Status load_lora(const std::string& folder, const ModelConfig& model, LoraAdapte
 Status collect_lora(std::string_view config_text, const std::string& path, const TensorDirectory& directory, const ModelConfig& model,
                     LoraAdapter* adapter) {
   LoraScaling scaling;
+  std::map<MatrixKey, LoraTensors> found;
   if (Status status = read_scaling(config_text, path, &scaling); !status.ok()) return status;
-  std::map<std::pair<int32_t, Projection>, LoraTensors> found;
-  for (const Tensor& tensor : directory.tensors()) {
-    int32_t layer = 0;
-    Projection projection = Projection::kQ;
-    bool is_a = false;
-    if (!parse_name(tensor.name, model.n_layers, &layer, &projection, &is_a)) {
-      return unsupported(*tensor.file, "tensor " + json_quoted(tensor.name) + " adapts no projection of a layer of this model");
-    }
-    LoraTensors& pair = found[{layer, projection}];
-    const Tensor*& place = is_a ? pair.a : pair.b;
-    if (place != nullptr) {  // "layers.1" and "layers.01" are the same layer
-      return failure(Reason::kBadCheckpoint, "Tensors " + json_quoted(place->name) + " and " + json_quoted(tensor.name) + " in " + *tensor.file + " are the same matrix.",
-                     "Save the adapter again.");
-    }
-    place = &tensor;
-  }
-  if (found.empty()) return failure(Reason::kBadCheckpoint, path + ": the adapter holds no matrix.", "Download the adapter again.");
-
+  if (Status status = group_tensors(directory, model, &found); !status.ok()) return status;
+  if (found.empty()) return damaged(path + ": the adapter holds no matrix.");
   LoraAdapter read;
   Fingerprint print;
   read.files = directory.files();
   for (const auto& [key, pair] : found) {
-    if (pair.a == nullptr || pair.b == nullptr) {
-      const Tensor& other = pair.a == nullptr ? *pair.b : *pair.a;
-      return failure(Reason::kBadCheckpoint, "Tensor " + json_quoted(other.name) + " in " + *other.file + " has no partner: A and B belong together.", "Download the adapter again.");
-    }
-    const auto [outputs, inputs] = shape_of(model, key.second);
-    const int64_t rank = pair.a->shape.size() == 2 ? pair.a->shape[0] : 0;
-    if (rank < 1 || rank > kMaxRank || (scaling.rank != 0 && rank != scaling.rank)) return check_shape(*pair.a, {scaling.rank, inputs});
-    if (Status status = check_shape(*pair.a, {rank, inputs}); !status.ok()) return status;
-    if (Status status = check_shape(*pair.b, {outputs, rank}); !status.ok()) return status;
-    LoraMatrix& matrix = read.matrices.emplace_back();
+    LoraMatrix matrix;
     matrix.layer = key.first;
     matrix.projection = key.second;
-    if (Status status = plain_view(*pair.a, &matrix.a, &read.copies); !status.ok()) return status;
-    if (Status status = plain_view(*pair.b, &matrix.b, &read.copies); !status.ok()) return status;
-    double alpha = 0.0;
-    const std::string module = pair.a->name.substr(0, pair.a->name.size() - sizeof ".lora_A.weight" + 1);
-    if (Status status = alpha_of(scaling, module, path, &alpha); !status.ok()) return status;
-    matrix.scale = static_cast<float>(alpha / (scaling.by_root ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank)));
-    read.max_rank = std::max(read.max_rank, static_cast<int32_t>(rank));
-    for (const uint64_t word : {static_cast<uint64_t>(key.first), static_cast<uint64_t>(key.second), static_cast<uint64_t>(rank)}) print.add(word);
-    print.add(static_cast<double>(matrix.scale));
-    print.add(pair.a->data, static_cast<size_t>(pair.a->bytes));
-    print.add(pair.b->data, static_cast<size_t>(pair.b->bytes));
+    if (Status status = read_matrix(pair, scaling, path, model, &read, &matrix); !status.ok()) return status;
+    add_matrix(matrix, &print);
+    read.matrices.push_back(std::move(matrix));
   }
   read.fingerprint = print.value();
   *adapter = std::move(read);
