@@ -25,7 +25,8 @@ inline void require(bool holds, const char* what, Tally* tally) {
 inline bool count(const Status& status, Tally* tally) {
   if (status.ok()) return tally->accepted++, true;
   tally->refused++;
-  const bool typed = status.reason == Reason::kBadCheckpoint || status.reason == Reason::kUnsupported || status.reason == Reason::kNotFound;
+  const bool typed = status.reason == Reason::kBadCheckpoint || status.reason == Reason::kUnsupported ||
+                     status.reason == Reason::kNotFound;
   require(typed && !status.detail.empty() && !status.fix.empty() && status.detail.size() < 2000,
           (std::string("unusable outcome: ") + reason_name(status.reason) + ": " + status.detail).c_str(), tally);
   return false;
@@ -40,13 +41,16 @@ inline void read_all(const void* data, int64_t bytes) {
   read_sink = sum;
 }
 
-// Prints the counts and the line `N passed, N failed`; the exit code. A fuzz in which nothing, or everything, is accepted
-// tests nothing, and fails too.
+// Prints the counts and the line `N passed, N failed`; the exit code. A fuzz in which nothing, or everything, is
+// accepted tests nothing, and fails too.
 inline int report(Tally* begin, Tally* end, long mutants) {
   int failed = 0;
   for (Tally* tally = begin; tally != end; tally++) {
-    if (mutants >= 10'000) require(tally->accepted > mutants / 1000 && tally->refused > mutants / 100, "too few mutants of one kind", tally);
-    std::printf("%s: %ld accepted, %ld refused, %ld broken outcomes\n", tally->name, tally->accepted, tally->refused, tally->broken);
+    if (mutants >= 10'000) {
+      require(tally->accepted > mutants / 1000 && tally->refused > mutants / 100, "too few mutants of one kind", tally);
+    }
+    std::printf("%s: %ld accepted, %ld refused, %ld broken outcomes\n", tally->name, tally->accepted, tally->refused,
+                tally->broken);
     failed += tally->broken > 0;
   }
   std::printf("%ld passed, %d failed\n", static_cast<long>(end - begin) - failed, failed);

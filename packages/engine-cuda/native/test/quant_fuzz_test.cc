@@ -1,7 +1,8 @@
-// Seeded mutation fuzz of quantised matrices and of LoRA adapters: their tensors' names, shapes, types and bytes, and the
-// configurations beside them.
+// Seeded mutation fuzz of quantised matrices and of LoRA adapters: their tensors' names, shapes, types and bytes, and
+// the configurations beside them.
 //   quant_fuzz_test [MUTANTS [SEED]]
-// Every mutant must end in a Status; what is accepted is unpacked and read to its last value. 100,000 mutants by default.
+// Every mutant must end in a Status; what is accepted is unpacked and read to its last value. 100,000 mutants by
+// default.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -25,9 +26,10 @@ struct Container {
   std::string data;
 
   void add(const Tensor& tensor) {
-    header += std::string(header.empty() ? "{\"" : ",\"") + tensor.name + "\":{\"dtype\":\"" + tensor_type_name(tensor.type) +
-              "\",\"shape\":" + shape_text(tensor.shape) + ",\"data_offsets\":[" + std::to_string(data.size()) + "," +
-              std::to_string(data.size() + static_cast<size_t>(tensor.bytes)) + "]}";
+    header += std::string(header.empty() ? "{\"" : ",\"") + tensor.name + "\":{\"dtype\":\"" +
+              tensor_type_name(tensor.type) + "\",\"shape\":" + shape_text(tensor.shape) + ",\"data_offsets\":[" +
+              std::to_string(data.size()) + "," + std::to_string(data.size() + static_cast<size_t>(tensor.bytes)) +
+              "]}";
     data.append(reinterpret_cast<const char*>(tensor.data), static_cast<size_t>(tensor.bytes));
   }
 };
@@ -51,7 +53,9 @@ const std::string kPath = "model.safetensors";
 // Changes the header, some bytes of the data, or neither.
 FileBytes mutated(const Container& from, Mutator* mutator) {
   std::string data = from.data;
-  for (uint64_t changes = mutator->below(4); changes > 0 && !data.empty(); changes--) data[mutator->below(data.size())] = static_cast<char>(mutator->below(256));
+  for (uint64_t changes = mutator->below(4); changes > 0 && !data.empty(); changes--) {
+    data[mutator->below(data.size())] = static_cast<char>(mutator->below(256));
+  }
   return FileBytes(mutator->below(3) > 0 ? mutator->mutate(from.header + "}") : from.header + "}", data);
 }
 
@@ -74,14 +78,19 @@ Status read_quantised(const QuantCase& one, const FileBytes& file, const std::st
   if (Status status = parse_quant_config(json, "config", &config); !status.ok()) return status;
   if (Status status = parse_safetensors(file.bytes.get(), file.size, kPath, &tensors); !status.ok()) return status;
   const TensorDirectory directory(std::move(tensors), {});
-  if (Status status = find_quantised(QuantModule(directory, config, one.module, one.rows, one.cols), &source); !status.ok()) return status;
+  if (Status status = find_quantised(QuantModule(directory, config, one.module, one.rows, one.cols), &source);
+      !status.ok()) {
+    return status;
+  }
   if (source == nullptr) return failure(Reason::kNotFound, "No quantised matrix.", "None.");
   if (Status status = source->unpack(&matrix); !status.ok()) return status;
   std::vector<float> row(static_cast<size_t>(one.cols));
   require(matrix.rows == one.rows && matrix.cols == one.cols && matrix.group >= 1, "a matrix of another size", tally);
   for (int64_t r = 0; r < one.rows; r++) dequantise_row(matrix, r, row.data());
   read_all(row.data(), one.cols * 4);
-  for (const std::span<const std::byte> stored : source->stored) read_all(stored.data(), static_cast<int64_t>(stored.size()));
+  for (const std::span<const std::byte> stored : source->stored) {
+    read_all(stored.data(), static_cast<int64_t>(stored.size()));
+  }
   return {};
 }
 
@@ -93,7 +102,9 @@ bool read_cases(std::vector<QuantCase>* cases, std::shared_ptr<MappedFile>* file
   std::string error;
   JsonValue list;
   if (!open_safetensors(fixtures + "quant_golden.safetensors", file, &tensors).ok()) return false;
-  if (!read_small_file(fixtures + "quant_golden.json", 1 << 20, &text).ok() || !parse_json(text, {}, &list, &error)) return false;
+  if (!read_small_file(fixtures + "quant_golden.json", 1 << 20, &text).ok() || !parse_json(text, {}, &list, &error)) {
+    return false;
+  }
   for (const JsonValue& golden : *list.array()) {
     QuantCase& one = cases->emplace_back();
     one.module = *golden.find("module")->string();
@@ -153,12 +164,13 @@ void fuzz_adapter(const Container& adapter, Mutator* mutator, Tally* tally) {
   LoraAdapter read;
   Status status = parse_safetensors(file.bytes.get(), file.size, kPath, &tensors);
   if (status.ok()) {
-    status = collect_lora(mutator->below(2) == 0 ? mutator->mutate(config) : config, "adapter_config.json", TensorDirectory(std::move(tensors), {}),
-                          small_model(), &read);
+    status = collect_lora(mutator->below(2) == 0 ? mutator->mutate(config) : config, "adapter_config.json",
+                          TensorDirectory(std::move(tensors), {}), small_model(), &read);
   }
   if (!count(status, tally)) return;
   for (const LoraMatrix& matrix : read.matrices) {
-    require(matrix.a.rows == matrix.b.cols && matrix.a.rows >= 1 && matrix.layer >= 0 && matrix.layer < 2, "a pair that does not fit", tally);
+    require(matrix.a.rows == matrix.b.cols && matrix.a.rows >= 1 && matrix.layer >= 0 && matrix.layer < 2,
+            "a pair that does not fit", tally);
     read_all(matrix.a.data, matrix.a.rows * matrix.a.cols * dtype_bytes(matrix.a.type));
     read_all(matrix.b.data, matrix.b.rows * matrix.b.cols * dtype_bytes(matrix.b.type));
   }
@@ -186,7 +198,8 @@ int main(int argc, char** argv) {
     }
     const QuantCase& one = cases[mutator.below(cases.size())];
     const FileBytes bytes = mutated(one.tensors, &mutator);
-    count(read_quantised(one, bytes, mutator.below(3) == 0 ? mutator.mutate(one.config) : one.config, &tallies[0]), &tallies[0]);
+    count(read_quantised(one, bytes, mutator.below(3) == 0 ? mutator.mutate(one.config) : one.config, &tallies[0]),
+          &tallies[0]);
   }
   std::printf("%ld mutants with seed %llu in %.1f s\n", mutants, static_cast<unsigned long long>(seed),
               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
