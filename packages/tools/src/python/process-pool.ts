@@ -64,10 +64,10 @@ export class ProcessPool {
     await Promise.all([...this.#processes].map((process) => process.close()))
   }
 
-  async #sharedProcess(): Promise<JailedProcess> {
-    const current = await this.#shared?.catch(() => undefined)
-    if (current && !current.gone) return current
-    this.#shared = this.#startProcess()
+  /** Calls that come while it starts wait for the same process. */
+  #sharedProcess(): Promise<JailedProcess> {
+    const start = () => this.#startProcess()
+    this.#shared = this.#shared ? this.#shared.then((shared) => (shared.gone ? start() : shared), start) : start()
     return this.#shared
   }
 
@@ -151,11 +151,7 @@ function cacheFolder(given: string | undefined): string {
   if (given !== undefined) {
     mkdirSync(given, { recursive: true, mode: 0o700 })
     if (isPrivateFolder(given)) return given
-    throw new SandboxError({
-      reason: "bad-options",
-      detail: `The cache folder ${given} is not a folder that belongs to this user alone.`,
-      fix: "Give another one: whoever can write there could put foreign code into every sandbox.",
-    })
+    throw notPrivate(given)
   }
   const own = fileURLToPath(new URL("../../dist/", import.meta.url))
   const installed = join(own, "python-snapshot")
@@ -168,7 +164,16 @@ function cacheFolder(given: string | undefined): string {
   }
   const personal = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "chasqui", "python-snapshot")
   mkdirSync(personal, { recursive: true, mode: 0o700 })
-  return personal
+  if (isPrivateFolder(personal)) return personal
+  throw notPrivate(personal)
+}
+
+function notPrivate(folder: string): SandboxError {
+  return new SandboxError({
+    reason: "bad-options",
+    detail: `The cache folder ${folder} is not a folder that belongs to this user alone.`,
+    fix: "Give another one as cacheFolder: whoever can write there could put foreign code into every sandbox.",
+  })
 }
 
 function describe(error: unknown): string {

@@ -88,6 +88,19 @@ describe("a sandbox", () => {
     expect(await call).toMatchObject({ status: "died" })
   })
 
+  it("refuses callers that still wait for an interpreter when it is closed", async () => {
+    const sandbox = pythonSandbox({ maxSandboxes: 1, spares: 0 })
+    await sandbox.run("1", { session: "a" })
+    const working = sandbox.run("while True: pass", { session: "a" })
+    const waiting = sandbox.run("1", { session: "b" })
+    const queued = sandbox.run("1", { session: "a" })
+    const ends = Promise.allSettled([waiting, queued])
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await sandbox.close()
+    expect((await working).status).toBe("died")
+    expect((await ends).map((end) => end.status === "rejected" && end.reason.reason)).toEqual(["closed", "closed"])
+  })
+
   it.each([
     [{ limits: { memoryMb: 8 } }, "memoryMb"],
     [{ limits: { timeoutMs: Number.NaN } }, "timeoutMs"],
