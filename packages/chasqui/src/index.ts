@@ -45,6 +45,7 @@ export {
   type ToolResult,
   Transcript,
   type Turn,
+  telemetry,
   type Usage,
 } from "@chasqui/core"
 export { type RemoteChatOptions, remoteChat } from "@chasqui/engine-remote"

@@ -43,7 +43,8 @@ function* skipEchoedHeader(source: Source): Reading<void> {
   const next = source.char ?? (yield* source.wait())
   if (isOwn && source.special(next) === specialTokens.endHeader) {
     source.advance()
-    yield* readWord(source, "\n\n")
+    const behind = source.position
+    if (!(yield* readWord(source, "\n\n"))) source.rewind(behind)
   } else source.rewind(start)
   source.release()
 }
@@ -103,6 +104,7 @@ class Prose {
   /** Reads up to a tag, or to the end: "". Calls that end the prose are read with it, where they begin behind `from`. */
   *read(from: number): Reading<string> {
     let callsFrom = from
+    this.#before = ""
     const stops = (unit: number): boolean => this.#stops.has(unit)
     for (;;) {
       const plain = this.#source.take(stops) || (yield* this.#source.run(stops))

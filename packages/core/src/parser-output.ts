@@ -3,6 +3,7 @@
  * separates it from calls, calls with their input in pieces. It decides nothing about what is text and what is a call.
  */
 import type { ParserEvent, ToolCallInvalid } from "./event.ts"
+import { isSpaceUnit } from "./syntax/source.ts"
 import type { CallSyntax, JsonObject, ToolCall } from "./turn.ts"
 
 export class ParserOutput {
@@ -129,13 +130,13 @@ class TrimmedText {
   /** Adds text; gives what of it, and of the white space held back, is text now. */
   add(text: string): string {
     let end = text.length
-    while (end > 0 && isSpace(text.charCodeAt(end - 1))) end--
+    while (end > 0 && isSpaceUnit(text.charCodeAt(end - 1))) end--
     if (end === 0) {
       if (!this.#isAfterCall) this.#space += text
       return ""
     }
     let start = 0
-    while (this.#isAfterCall && isSpace(text.charCodeAt(start))) start++
+    while (this.#isAfterCall && isSpaceUnit(text.charCodeAt(start))) start++
     const piece = this.#space + text.slice(start, end)
     this.#space = text.slice(end)
     this.#isAfterCall = false
@@ -155,8 +156,4 @@ class TrimmedText {
     this.#pieces.push(piece)
     return piece
   }
-}
-
-function isSpace(unit: number): boolean {
-  return unit === 32 || (unit >= 9 && unit <= 13)
 }

@@ -4,7 +4,7 @@
  * string are taken for themselves and passed on escaped, since models write code that way.
  */
 import type { LiteralEnd } from "./call.ts"
-import { isSpace, type Reading, readWord, type Source } from "./source.ts"
+import { type Reading, readWord, type Source } from "./source.ts"
 
 /** Deeper nesting is refused, so that nothing that works on the value later can run out of stack. */
 export const maxDepth = 256
@@ -187,7 +187,7 @@ function describe(expectation: Expectation | string, closers: readonly string[])
 }
 
 function isJsonSpace(char: string): boolean {
-  return isSpace(char) && char !== "\v" && char !== "\f"
+  return char === " " || char === "\n" || char === "\t" || char === "\r"
 }
 
 function isDigit(char: string): boolean {

@@ -231,6 +231,17 @@ function isHighSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit <= 0xdbff
 }
 
+/** White space as Python's `str.strip` and Unicode have it; U+FEFF is none. */
 export function isSpace(char: string): boolean {
-  return char === " " || (char >= "\t" && char <= "\r")
+  return isSpaceUnit(char.charCodeAt(0))
 }
+
+export function isSpaceUnit(unit: number): boolean {
+  if (unit < 0x80) return unit === 0x20 || (unit >= 0x09 && unit <= 0x0d) || (unit >= 0x1c && unit <= 0x1f)
+  return unit === 0x85 || unit === 0xa0 || (unit >= 0x1680 && wideSpaces.has(unit))
+}
+
+const wideSpaces: ReadonlySet<number> = new Set([
+  ...[0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000],
+  ...Array.from({ length: 11 }, (_, offset) => 0x2000 + offset),
+])

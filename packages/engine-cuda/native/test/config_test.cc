@@ -132,8 +132,6 @@ TEST(refuses_variants_by_name) {
       {"\"use_cache\": true", "\"sliding_window\": 4096", "sliding_window is 4096; attention over a window is not supported."},
       {"\"use_cache\": true", "\"partial_rotary_factor\": 0.5", "partial_rotary_factor is not 1."},
       {"\"llama3\"", "\"yarn\"", "rope_scaling: rope_type is \"yarn\"; supported are llama3 and default."},
-      {"\"use_cache\": true", "\"quantization_config\": {\"quant_method\": \"awq\"}",
-       "quantization_config has quant_method \"awq\"; quantised checkpoints are not supported yet."},
   };
   for (const auto& one : cases) {
     const std::string found = refusal(with(one.from, one.to));
@@ -142,6 +140,19 @@ TEST(refuses_variants_by_name) {
   }
   CHECK_EQ(refusal(with("\"use_cache\": true", "\"sliding_window\": null")), std::string("taken"));
   CHECK_EQ(refusal(with("\"use_cache\": true", "\"sliding_window\": 4096, \"use_sliding_window\": false")), std::string("taken"));
+}
+
+TEST(reads_how_a_checkpoint_is_quantised) {
+  ModelConfig config;
+  CHECK_OK(parse(kLlama31, "", &config));
+  CHECK(config.quantization.method == QuantMethod::kNone);
+  CHECK_OK(parse(with("\"use_cache\": true", "\"quantization_config\": {\"quant_method\": \"awq\", \"bits\": 4, \"group_size\": 128}"), "", &config));
+  CHECK(config.quantization.method == QuantMethod::kAwq);
+  CHECK_EQ(config.quantization.group_size, 128);
+  CHECK_OK(parse(with("\"use_cache\": true", "\"quantization_config\": null"), "", &config));
+  CHECK(config.quantization.method == QuantMethod::kNone);
+  CHECK_EQ(refusal(with("\"use_cache\": true", "\"quantization_config\": {\"quant_method\": \"aqlm\"}")),
+           std::string("unsupported: F/config.json: quantization_config: quant_method is \"aqlm\", which is not supported."));
 }
 
 TEST(refuses_missing_wrong_and_absurd_values) {

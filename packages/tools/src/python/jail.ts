@@ -1,7 +1,8 @@
 /**
- * Starts the jailed process: which program, with which rights. Gives a running child with three pipes.
+ * Starts the jailed process: which program, with which rights. Gives a running child with four pipes: requests (0),
+ * what V8 has to say (1, 2), replies (3).
  *
- * Covered, everywhere: an empty environment, no arguments but its own flags, no inherited handle but three pipes; Node's permission
+ * Covered, everywhere: an empty environment, no arguments but its own flags, no inherited handle but four pipes; Node's permission
  *   model (it reads its own program, Pyodide and the snapshot; it writes no file, starts no process, worker or inspector).
  * Covered, with a POSIX shell: kernel limits on data memory (not on macOS), open files, file size and core dumps.
  * Covered, on Linux with user namespaces: a root of its own, read-only, that holds nothing but Node, its libraries, the program,
@@ -73,7 +74,7 @@ export function startJail({ kind, cacheFolder, memoryMb }: JailOptions): ChildPr
     addon,
   ]
   const [command, ...rest] = wrap(kind, { node, readable, addon, cacheFolder, memoryMb }) as [string, ...string[]]
-  return spawn(command, rest, { cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe"], windowsHide: true })
+  return spawn(command, rest, { cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe", "pipe"], windowsHide: true })
 }
 
 interface Wrapping {

@@ -3,6 +3,7 @@
  * broken protocol or on too much memory. Every wait ends: with a reply or with the reason why the process is gone.
  */
 import type { ChildProcess } from "node:child_process"
+import type { Readable } from "node:stream"
 import { encodeFrame, FrameReader } from "./frame.ts"
 import { isJailComplaint, type JailOptions, startJail } from "./jail.ts"
 import type { SandboxLimits } from "./limits.ts"
@@ -52,14 +53,16 @@ export class JailedProcess {
     this.#limits = limits
     this.#child = startJail(jail)
     const { stdin, stdout, stderr } = this.#child
+    const replies = this.#child.stdio[3] as Readable
     const reader = new FrameReader({
       jsonBytes: 16 * (limits.outputBytes + limits.resultCharacters) + 4 * 1024 * 1024,
       attachmentBytes: Math.max(limits.artifactBytes, snapshotBytes),
     })
-    stdout!.on("data", (chunk: Uint8Array) => this.#receive(reader, chunk))
-    stderr!.on("data", (chunk: Buffer) => {
-      this.#complaint = (this.#complaint + chunk.toString("utf8")).slice(-2000)
-    })
+    replies.on("data", (chunk: Uint8Array) => this.#receive(reader, chunk))
+    for (const stream of [stdout!, stderr!])
+      stream.on("data", (chunk: Buffer) => {
+        this.#complaint = (this.#complaint + chunk.toString("utf8")).slice(-2000)
+      })
     stdin!.on("error", () => {}) // the process ended while something was being written: its end says so
     this.#ended = new Promise((resolve) => {
       this.#child.once("error", (error) => {
@@ -183,7 +186,6 @@ export class JailedProcess {
   }
 
   #pipes(): { ref(): unknown; unref(): unknown }[] {
-    const { stdin, stdout, stderr } = this.#child
-    return [stdin, stdout, stderr] as unknown as { ref(): unknown; unref(): unknown }[]
+    return this.#child.stdio as unknown as { ref(): unknown; unref(): unknown }[]
   }
 }

@@ -1,7 +1,9 @@
 /**
- * The program of the jailed process: reads requests on stdin, keeps Python isolates, writes replies on stdout. It needs no rights:
+ * The program of the jailed process: reads requests on stdin, keeps Python isolates, writes replies on descriptor 3 (stdout and stderr
+ * are for what V8 has to say). It needs no rights:
  * nothing to write, no network, no child, no environment. It ends when its stdin ends. The host kills it on any doubt.
  */
+import { Socket } from "node:net"
 import { encodeFrame, type Frame, FrameReader } from "./frame.ts"
 import { type CallOutcome, type IsolateSetup, makeSnapshot, PythonIsolate } from "./isolate.ts"
 import { cutBytes, type Reply, type Request, type Stream } from "./protocol.ts"
@@ -17,6 +19,7 @@ let mostResidentBytes = Number.POSITIVE_INFINITY
 const boxes = new Map<number, PythonIsolate>()
 let setup: IsolateSetup | undefined
 
+const replies = new Socket({ fd: 3, readable: false, writable: true })
 const reader = new FrameReader({ jsonBytes: 64 * 1024 * 1024, attachmentBytes: 1024 * 1024 * 1024 })
 process.stdin.on("data", (chunk: Uint8Array) => {
   for (const frame of reader.push(chunk)) void handle(frame)
@@ -25,7 +28,16 @@ process.stdin.on("data", (chunk: Uint8Array) => {
 process.stdin.on("end", () => process.exit(0))
 
 function send(reply: Reply, attachments: readonly Uint8Array[] = []): void {
-  for (const part of encodeFrame(reply, attachments)) process.stdout.write(part)
+  for (const part of encodeFrame(reply, attachments)) replies.write(part)
+}
+
+/** 0 where the walls hide it: there the kernel holds the limit. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return 0
+  }
 }
 
 async function handle({ json, attachment }: Frame): Promise<void> {
@@ -105,15 +117,6 @@ async function run(
   if (box.dead) boxes.delete(number)
   const contents = outcome.status === "died" ? [] : outcome.files.map((file) => new Uint8Array(file.contents))
   send({ type: "ran", id, outcome: wireOutcome(outcome, stdout.cut, stderr.cut) }, contents)
-}
-
-/** 0 where it cannot be told: within the namespaces there is no /proc, and the kernel's own limit holds. */
-function residentBytes(): number {
-  try {
-    return process.memoryUsage.rss()
-  } catch {
-    return 0
-  }
 }
 
 function wireOutcome(outcome: CallOutcome, stdoutCut: boolean, stderrCut: boolean) {

@@ -97,7 +97,7 @@ export class ProcessPool {
     const { limits, processPer, maxSandboxes, packages } = this.#options
     for (const process of this.#processes) if (process.gone) this.#processes.delete(process)
     const folder = cacheFolder(this.#options.cacheFolder)
-    const key = snapshotKey([readPyodideVersion(), limits.memoryMb, ...snapshotSources()])
+    const key = snapshotKey([readPyodideVersion(), ...snapshotSources()])
     const path = snapshotPath(folder, key)
     const memoryMb = processMemoryMb(limits, processPer === "session" ? 1 : maxSandboxes)
     const process = new JailedProcess(limits, { kind, cacheFolder: folder, memoryMb })

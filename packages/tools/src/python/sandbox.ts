@@ -176,7 +176,7 @@ class Sandbox implements PythonSandbox {
     const stopAborting = interruptOnAbort(signal, box, graceMs)
     const hear = (stream: Stream, text: string) => {
       printed[stream] += text
-      onOutput?.(stream, text)
+      if (onOutput) queueMicrotask(() => onOutput(stream, text)) // what it throws is the caller's, not the process's
     }
     try {
       const { reply, attachment } = await box.process.request(

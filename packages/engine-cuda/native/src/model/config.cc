@@ -135,14 +135,13 @@ void check_variants(Fields* fields) {
   double rotary_part = 1.0;
   fields->number("partial_rotary_factor", 0.0, 1.0, &rotary_part);
   if (rotary_part != 1.0) fields->unsupported("partial_rotary_factor is not 1", "Use a checkpoint that rotates whole heads.");
+}
+
+Status read_quantization(const Fields& fields, const std::string& path, QuantConfig* quantization) {
   for (const char* key : {"quantization_config", "compression_config"}) {
-    const JsonValue* quantization = fields->find(key);
-    if (quantization == nullptr) continue;
-    const JsonValue* method = quantization->find("quant_method");
-    fields->unsupported(std::string(key) + " has quant_method " + (method == nullptr ? "unknown" : method->brief()) +
-                            "; quantised checkpoints are not supported yet",
-                        "Use the BF16, F16 or F32 form of the checkpoint.");
+    if (const JsonValue* object = fields.find(key)) return parse_quant_config(*object, path + ": " + key, quantization);
   }
+  return {};
 }
 
 // rope_scaling (older files) or rope_parameters (newer ones, with rope_theta inside).
@@ -290,6 +289,7 @@ Status parse_config(std::string_view config_text, const std::string& config_path
   if (!status.ok()) return status;
   read_rope_fields(config_path, &fields, &status, &read);
   read_stop_tokens(&fields, read.vocab, &read.stop_tokens);
+  if (status.ok()) status = read_quantization(fields, config_path, &read.quantization);
   if (!status.ok()) return status;
   if (!generation_text.empty()) {
     status = read_generation(generation_text, generation_path, &read);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../checkpoint/quant_config.h"
 #include "../status.h"
 
 namespace chasqui {
@@ -41,6 +42,7 @@ struct ModelConfig {
   bool tied_head = false;
   std::vector<int32_t> stop_tokens;  // eos ids of config and generation_config, united
   GenerationDefaults generation;
+  QuantConfig quantization;  // quantization_config; method kNone where there is none
 
   int32_t q_dim() const { return n_heads * head_dim; }
   int32_t kv_dim() const { return n_kv_heads * head_dim; }

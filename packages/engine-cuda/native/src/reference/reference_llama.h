@@ -38,7 +38,8 @@ struct ReferenceRun {
   std::vector<double> hidden;  // (n_layers + 1, n_tokens, dim): x after the embedding and after each layer
 };
 
-// Fails only for tokens outside the vocabulary and for sequences that are empty or longer than the context.
+// Fails for tokens outside the vocabulary, for sequences that are empty or longer than the context, and for quantised
+// weights: model/dequantise.h makes them plain without changing a value.
 Status reference_forward(const ModelConfig& config, const Weights& weights, const std::vector<int32_t>& tokens,
                          const RoundingPoints& rounding, ReferenceRun* run);
 

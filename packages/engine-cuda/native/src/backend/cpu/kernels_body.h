@@ -1,6 +1,6 @@
 // The kernels, written once over a vector type. A unit for an instruction set defines, inside an anonymous namespace,
 //   kLanes, Vec, IVec (kLanes floats, 32-bit integers), all(float) -> Vec, fused(a, b, c) = a * b + c,
-//   load_half(const uint16_t*) -> Vec,
+//   load_half(const uint16_t*) -> Vec, upper_halves(IVec) -> Vec (each lane & 0xffff0000),
 //   kTileRows, kAttendRows
 // and then includes this file in the same namespace. All functions are internal to the unit, see CMakeLists.txt.
 
@@ -35,51 +35,73 @@ struct LineBF16 {
   CHASQUI_INLINE static void get(const char* line, int group, Vec* low, Vec* high) {
     const IVec pairs = *reinterpret_cast<const LooseIVec*>(line + group * kLanes * 4);
     *low = (Vec)(pairs << 16);
-    *high = (Vec)(pairs & static_cast<int32_t>(0xffff0000));
+    *high = upper_halves(pairs);
   }
 };
 
-// One pass over k for `kSpan` groups of vector pairs from `group` on: rows * kSpan * 2 sums in registers.
+// Sums of a tile that live in registers: rows, groups of vector pairs, the two vectors of a pair.
+template <int kRows, int kSpan>
+struct Sums {
+  Vec at[kRows][kSpan][2];
+};
+
+// sums += a[k] (rows) * one line
 template <typename Line, int kRows, int kSpan>
-CHASQUI_INLINE void tile_pass(const float* a, const char* panel, int64_t k, float* c, int64_t ldc, int group) {
-  Vec sum[kRows][kSpan][2];
-  for (int r = 0; r < kRows; r++) {
-    for (int g = 0; g < kSpan; g++) {
-      sum[r][g][0] = load(c + r * ldc + (group + g) * kLanes);
-      sum[r][g][1] = load(c + r * ldc + (group + g) * kLanes + 16);
-    }
-  }
-  constexpr int kLine = kPanel * Line::kBytes;
-  constexpr int kAhead = 4096;  // bytes; far enough for memory, and past the page where the hardware stops
-#pragma GCC unroll 4
-  for (int64_t i = 0; i < k; i++) {
-    const char* line = panel + i * kLine;
-    if (kRows <= 2 || group == 0) {
-      for (int byte = 0; byte < kLine; byte += 64) __builtin_prefetch(line + kAhead + byte, 0, 3);
-    }
-    Vec low[kSpan], high[kSpan];
-    for (int g = 0; g < kSpan; g++) Line::get(line, group + g, &low[g], &high[g]);
+CHASQUI_INLINE void tile_step(const float* a, const char* line, int group, Sums<kRows, kSpan>* sums) {
+  for (int g = 0; g < kSpan; g++) {
+    Vec low, high;
+    Line::get(line, group + g, &low, &high);
+    // Not the same pointer for the compiler: else it keeps the factors of all groups in registers that the sums need.
+    asm("" : "+r"(a));
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; r++) {
-      const Vec x = all(a[i * kRows + r]);
-      for (int g = 0; g < kSpan; g++) {
-        sum[r][g][0] = fused(x, low[g], sum[r][g][0]);
-        sum[r][g][1] = fused(x, high[g], sum[r][g][1]);
-      }
-    }
-  }
-  for (int r = 0; r < kRows; r++) {
-    for (int g = 0; g < kSpan; g++) {
-      store(c + r * ldc + (group + g) * kLanes, sum[r][g][0]);
-      store(c + r * ldc + (group + g) * kLanes + 16, sum[r][g][1]);
+      const Vec x = all(a[r]);
+      sums->at[r][g][0] = fused(x, low, sums->at[r][g][0]);
+      sums->at[r][g][1] = fused(x, high, sums->at[r][g][1]);
     }
   }
 }
 
+// One pass over k for `kSpan` groups from `group` on: rows * kSpan * 2 sums in registers.
+template <typename Line, int kRows, int kSpan>
+CHASQUI_INLINE void tile_pass(const float* a, const char* panel, int64_t k, float* c, int64_t ldc, int group) {
+  Sums<kRows, kSpan> sums;
+  for (int r = 0; r < kRows; r++) {
+    for (int g = 0; g < kSpan; g++) {
+      sums.at[r][g][0] = load(c + r * ldc + (group + g) * kLanes);
+      sums.at[r][g][1] = load(c + r * ldc + (group + g) * kLanes + 16);
+    }
+  }
+  constexpr int kLine = kPanel * Line::kBytes;
+  // A single pass asks memory for what comes a little later: about the latency ahead. When a stretch is gone through in
+  // several passes, each asks for its share of the next stretch, so that memory is never idle.
+  constexpr int kPasses = kGroups / kSpan;
+  constexpr int kShare = 2 * kLine / kPasses;  // bytes to ask for in two steps
+  const char* later = kPasses == 1 ? panel + 1024 : panel + k * kLine + group * k * (kLine / kPasses);
+  int64_t i = 0;
+  for (; i + 2 <= k; i += 2) {
+    for (int byte = 0; byte < kShare; byte += 64) __builtin_prefetch(later + byte, 0, kPasses == 1 ? 3 : 2);
+    later += kShare;
+    tile_step<Line, kRows, kSpan>(a, panel, group, &sums);
+    tile_step<Line, kRows, kSpan>(a + kRows, panel + kLine, group, &sums);
+    a += 2 * kRows;
+    panel += 2 * kLine;
+  }
+  if (i < k) tile_step<Line, kRows, kSpan>(a, panel, group, &sums);
+  for (int r = 0; r < kRows; r++) {
+    for (int g = 0; g < kSpan; g++) {
+      store(c + r * ldc + (group + g) * kLanes, sums.at[r][g][0]);
+      store(c + r * ldc + (group + g) * kLanes + 16, sums.at[r][g][1]);
+    }
+  }
+}
+
+constexpr int kOnePassRows = 3;  // 12 sums; more rows have too many for the registers
+
 template <typename Line, int kRows>
 void tile(const float* a, const void* panel, int64_t k, float* c, int64_t ldc) {
   const char* bytes = static_cast<const char*>(panel);
-  if constexpr (kRows <= 2 || kGroups == 1) {
+  if constexpr (kRows <= kOnePassRows || kGroups == 1) {
     tile_pass<Line, kRows, kGroups>(a, bytes, k, c, ldc, 0);
   } else {
     for (int group = 0; group < kGroups; group++) tile_pass<Line, kRows, 1>(a, bytes, k, c, ldc, group);
@@ -159,7 +181,7 @@ struct KvLineBF16 {
   CHASQUI_INLINE static void get(const char* line, Vec v[2]) {
     const IVec pairs = *reinterpret_cast<const LooseIVec*>(line);
     v[0] = (Vec)(pairs << 16);
-    v[1] = (Vec)(pairs & static_cast<int32_t>(0xffff0000));
+    v[1] = upper_halves(pairs);
   }
 };
 

@@ -25,38 +25,55 @@ WeightType weight_type(DType type) {
   return kWeightF32;
 }
 
-// Where output `column` of a panel lies in its line.
-int32_t slot(WeightType type, int32_t column) {
-  if (type != kWeightBF16) return column;
-  return column < 16 ? 2 * column : 2 * (column - 16) + 1;
-}
-
 // The 32 rows that a panel is made of; null where it is filled with zeros.
 struct PanelRows {
   const MatrixView* part[kPanel] = {};
   int64_t row[kPanel] = {};
 };
 
-void fill_panel(const PanelRows& rows, WeightType type, int64_t in, char* panel) {
-  constexpr int64_t kRun = 32;  // columns at a time, so that what is read and written stays in the first cache
-  const int64_t width = type == kWeightF32 ? 4 : 2;
+constexpr int64_t kRun = 32;  // columns at a time: one cache line of each row, read whole
+
+// Sixteen-bit weights: a line is 16 words of two outputs each, (j, j + 16) in bf16 and (2j, 2j + 1) in half.
+void fill_short_panel(const PanelRows& rows, WeightType type, int64_t in, uint32_t* panel) {
+  static const uint16_t zeros[kRun] = {};
+  for (int64_t first = 0; first < in; first += kRun) {
+    const int64_t count = std::min(kRun, in - first);
+    uint32_t words[kPanel / 2][kRun];
+    for (int32_t j = 0; j < kPanel / 2; j++) {
+      const uint16_t* source[2];
+      for (int32_t half = 0; half < 2; half++) {
+        const int32_t column = type == kWeightBF16 ? j + 16 * half : 2 * j + half;
+        const MatrixView* part = rows.part[column];
+        source[half] = part == nullptr ? zeros
+                                       : static_cast<const uint16_t*>(part->data) + rows.row[column] * in + first;
+      }
+      for (int64_t i = 0; i < count; i++) words[j][i] = source[0][i] | static_cast<uint32_t>(source[1][i]) << 16;
+    }
+    for (int64_t i = 0; i < count; i++) {
+      uint32_t* line = panel + (first + i) * (kPanel / 2);
+      for (int32_t j = 0; j < kPanel / 2; j++) line[j] = words[j][i];
+    }
+  }
+}
+
+void fill_float_panel(const PanelRows& rows, int64_t in, float* panel) {
   for (int64_t first = 0; first < in; first += kRun) {
     const int64_t last = std::min(in, first + kRun);
     for (int32_t column = 0; column < kPanel; column++) {
       const MatrixView* part = rows.part[column];
       if (part == nullptr) continue;  // the memory is zeroed
-      const int64_t start = rows.row[column] * in;
-      char* to = panel + slot(type, column) * width;
-      if (type == kWeightF32) {
-        for (int64_t k = first; k < last; k++) {
-          const float value = load_element(part->data, part->type, start + k);
-          std::memcpy(to + k * kPanel * 4, &value, 4);
-        }
-      } else {
-        const char* from = static_cast<const char*>(part->data) + start * 2;
-        for (int64_t k = first; k < last; k++) std::memcpy(to + k * kPanel * 2, from + k * 2, 2);
+      for (int64_t k = first; k < last; k++) {
+        panel[k * kPanel + column] = load_element(part->data, part->type, rows.row[column] * in + k);
       }
     }
+  }
+}
+
+void fill_panel(const PanelRows& rows, WeightType type, int64_t in, char* panel) {
+  if (type == kWeightF32) {
+    fill_float_panel(rows, in, reinterpret_cast<float*>(panel));
+  } else {
+    fill_short_panel(rows, type, in, reinterpret_cast<uint32_t*>(panel));
   }
 }
 

@@ -47,7 +47,7 @@ inline float* packed_block(float* packed, const RowBlocks& blocks, int32_t block
 
 constexpr int32_t kRowsAtOnce = 96;    // rows whose sums a task holds while it goes through k
 constexpr int32_t kPanelsAtOnce = 4;   // panels of a task when there are many rows
-constexpr int64_t kStretch = 512;      // steps of k between which sums rest in memory
+constexpr int64_t kStretch = 256;      // steps of k between which sums rest in memory
 
 // Floats of scratch that one thread needs in `multiply`.
 constexpr int64_t kMultiplyScratch = static_cast<int64_t>(kRowsAtOnce) * kPanelsAtOnce * kPanel;

@@ -1,0 +1,29 @@
+// What every library is given: a model that answers at once with one tool call per round (its arguments in five pieces) and then
+// with a text (in three), and one trivial tool. `check` refuses a run that did not go through all of it.
+export const args = '{"city":"Paris","unit":"celsius"}'
+export const argPieces = ['{"city"', ':"Paris",', '"unit":', '"celsius"', "}"]
+export const textPieces = ["It is ", "18 degrees", " in Paris."]
+export const text = textPieces.join("")
+export const toolResult = { temperature: 18, unit: "celsius" }
+export const question = "What is the weather in Paris?"
+
+export function scenario(rounds) {
+  const counts = { steps: 0, tools: 0 }
+  return {
+    /** Called by the model for each generation: true while it is to call the tool. */
+    step: () => counts.steps++ < rounds,
+    tool: () => {
+      counts.tools++
+      return toolResult
+    },
+    /** Throws when the run was not the whole one; ready for the next run afterwards. */
+    check(answer) {
+      const { steps, tools } = counts
+      counts.steps = 0
+      counts.tools = 0
+      if (steps !== rounds + 1 || tools !== rounds || answer !== text) {
+        throw new Error(`not the whole run: ${steps} steps, ${tools} tool calls, ${JSON.stringify(answer)}`)
+      }
+    },
+  }
+}
