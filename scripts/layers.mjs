@@ -40,6 +40,7 @@ export const coreFiles = [
   "tool-call",
   "tool-turn",
   "step",
+  "run-limits",
   "run",
   "store",
   "session",

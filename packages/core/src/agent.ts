@@ -2,7 +2,6 @@
  * The plain facade: an agent is a model with tools and a session, and `run` or `stream` take it one turn further.
  * It holds no logic of the loop; it only turns Effects into Promises and events into an AsyncIterable.
  */
-import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, verifyPendingRun } from "./approval.ts"
 import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
@@ -14,7 +13,9 @@ import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
 import type { Model } from "./model.ts"
 import { type InferOutput, type OutputSchema, outputFormat } from "./output.ts"
 import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
-import { defaultLimits, type ResumePoint, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
+import type { ResumePoint, RunContext, RunResult } from "./run.ts"
+import { defaultLimits, type RunLimits } from "./run-limits.ts"
+import type { runPromise } from "./run-promise.ts"
 import { RunStream } from "./run-stream.ts"
 import type { Emit } from "./step.ts"
 import type { Store } from "./store.ts"
@@ -108,7 +109,8 @@ export async function agent(given: AgentOptions): Promise<Agent> {
   const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
   const name = options.session?.id ?? options.sessionId ?? "session-0"
   const kept = options.store && (await openSession(options.store, name, model, fresh))
-  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] })
+  const loop = await import("./run-promise.ts")
+  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] }, loop.runPromise)
 }
 
 type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
@@ -124,6 +126,7 @@ class SessionAgent implements Agent {
   readonly #kept: KeptSession | undefined
   /** The model that was loaded for this agent, and is closed with it. */
   readonly #ownModel: Model | undefined
+  readonly #run: typeof runPromise
   #closed = false
 
   constructor(
@@ -131,7 +134,9 @@ class SessionAgent implements Agent {
     model: Model,
     tools: ReadonlyMap<string, Tool>,
     session: KeptSession | Pick<KeptSession, "session" | "openResults">,
+    run: typeof runPromise,
   ) {
+    this.#run = run
     this.#options = options
     this.#tools = tools
     this.#kept = "log" in session ? session : undefined
@@ -184,7 +189,7 @@ class SessionAgent implements Agent {
     if (this.#closed) throw unusable("closed", "The agent is closed.", "Make a new agent.")
     if (this.#busy) throw unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent.")
     const context = this.#context(start, this.#recording(emit), signal)
-    const running = Effect.runPromise(run(context, "resume" in start ? start.resume : undefined))
+    const running = this.#run(context, "resume" in start ? start.resume : undefined)
     this.#busy = running
     try {
       const { result, transcript, model, tools } = await running
