@@ -7,7 +7,8 @@ import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, ver
 import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
-import type { ToolResult, Usage } from "./event.ts"
+import type { AgentEvent, ToolResult, Usage } from "./event.ts"
+import type { Guards } from "./guard-check.ts"
 import type { HandoffTarget } from "./handoff.ts"
 import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
 import type { Model } from "./model.ts"
@@ -42,6 +43,8 @@ export interface AgentOptions extends Partial<RunLimits> {
   readonly cost?: (usage: Usage) => number
   /** Shortens the conversation before it fills the context, such as `dropToolResults()` or `summarise()`. */
   readonly contextPolicy?: ContextPolicy
+  /** Judge what the user and the model say, beside the run, and stop it with `guard`. */
+  readonly guards?: Guards
   /** Agents that the model may hand the conversation to; each is offered as a tool `transfer_to_<name>`. */
   readonly handoffs?: Readonly<Record<string, HandoffOptions>>
   /**
@@ -49,6 +52,8 @@ export interface AgentOptions extends Partial<RunLimits> {
    * The session is locked until the agent closes.
    */
   readonly store?: Store
+  /** Told of every event of every run, such as `telemetry(…)`. It must not throw. */
+  readonly onEvent?: (event: AgentEvent) => void
   /** Milliseconds for the trace; without it the trace has no times. */
   readonly now?: () => number
 }
@@ -193,20 +198,21 @@ class SessionAgent implements Agent {
     }
   }
 
-  /** Also writes the events to the session's log. */
+  /** Also tells the listener, and writes the events to the session's log. */
   #recording(emit: Emit): Emit {
     const log = this.#kept?.log
-    if (log === undefined) return emit
-    const { now } = this.#options
+    const { now, onEvent } = this.#options
+    if (log === undefined && onEvent === undefined) return emit
     return (events) => {
       const time = now && { atMs: now() }
-      log.append(events.map((event) => traceLine({ ...event, ...time })).join(""))
+      log?.append(events.map((event) => traceLine({ ...event, ...time })).join(""))
+      if (onEvent) for (const event of events) onEvent(event)
       emit(events)
     }
   }
 
   #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
-    const { sampling, approvalKey, cost, contextPolicy, handoffs, toolConcurrency = 4 } = this.#options
+    const { sampling, approvalKey, cost, contextPolicy, guards, handoffs, toolConcurrency = 4 } = this.#options
     const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
     if ("input" in start) {
       closeOpenCalls(this.session, this.#openResults)
@@ -224,6 +230,7 @@ class SessionAgent implements Agent {
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
       ...(contextPolicy && { contextPolicy }),
+      ...(guards && { guards }),
       ...(handoffs && { handoffs: handoffTargets(this.#options, handoffs) }),
       ...(format && { output: format.check }),
     }

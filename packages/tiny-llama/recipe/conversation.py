@@ -3,6 +3,7 @@ messages and render options out.
 
     python3 conversation.py several 3     # prints three conversations, what is to be learnt in brackets
 """
+
 import sys
 
 import render

@@ -6,13 +6,26 @@ A *core* is a sentence with alternatives in square brackets and slots in braces:
 all before the slots are filled, so that names and numbers stay whole. Cores that begin with "!" are held out: the
 training split never uses them.
 """
+
 import datetime
 import random
 import re
 
 from words import (
-    ASKING, CITIES, CODAS, FIRST_NAMES, HELD_OUT_CITIES, HELD_OUT_FIRST_NAMES, HELD_OUT_LAST_NAMES, HELD_OUT_REGIONS,
-    LAST_NAMES, ONSETS, PREFIXES, REGIONS, SUFFIXES, VOWELS,
+    ASKING,
+    CITIES,
+    CODAS,
+    FIRST_NAMES,
+    HELD_OUT_CITIES,
+    HELD_OUT_FIRST_NAMES,
+    HELD_OUT_LAST_NAMES,
+    HELD_OUT_REGIONS,
+    LAST_NAMES,
+    ONSETS,
+    PREFIXES,
+    REGIONS,
+    SUFFIXES,
+    VOWELS,
 )  # fmt: skip
 
 ORDERS = (
@@ -91,8 +104,10 @@ class Draw:
     def title(self):
         article = self.choose(["The ", "", "", ""])
         words = " ".join(self.name() for _ in range(self.between(1, 3)))
-        return article + words + self.choose(
-            [" Road", " River", " Night", " Garden", " Letters", " Sea", " Winter", "", ""]
+        return (
+            article
+            + words
+            + self.choose([" Road", " River", " Night", " Garden", " Letters", " Sea", " Winter", "", ""])
         )
 
     # ---- numbers and dates

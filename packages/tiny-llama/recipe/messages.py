@@ -1,4 +1,5 @@
 """The messages that conversations are made of; see render.py for their form."""
+
 PAST_FORM_SHARE = 0.1
 
 

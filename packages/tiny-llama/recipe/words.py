@@ -103,8 +103,18 @@ CONDITIONS = listed(
 
 #: Places whose region and temperature unit the model may infer.
 US_PLACES = {
-    "Menlo Park": "CA", "San Francisco": "CA", "Los Angeles": "CA", "Boston": "MA", "Chicago": "IL", "Seattle":
-    "WA", "Austin": "TX", "Denver": "CO", "Miami": "FL", "Portland": "OR", "New York": "NY", "Houston": "TX",
+    "Menlo Park": "CA",
+    "San Francisco": "CA",
+    "Los Angeles": "CA",
+    "Boston": "MA",
+    "Chicago": "IL",
+    "Seattle": "WA",
+    "Austin": "TX",
+    "Denver": "CO",
+    "Miami": "FL",
+    "Portland": "OR",
+    "New York": "NY",
+    "Houston": "TX",
 }
 UNIT_PAIRS = [
     ("miles", "kilometers"),

@@ -1,7 +1,9 @@
 """Conversations of several steps with built-in tools: search and then compute."""
+
+from messages import answer, call, python_run, user
+
 from kinds.facts import fact
 from kinds.search import search_result
-from messages import answer, call, python_run, user
 
 
 def built_in_chain(draw):

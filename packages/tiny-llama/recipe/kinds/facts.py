@@ -1,6 +1,7 @@
 """Facts of the world of the conversations: a question, the query that finds the answer, the sentence that a search
 result holds, and the answer. All of it is made up.
 """
+
 from dataclasses import dataclass
 
 from words import CONDITIONS

@@ -1,7 +1,9 @@
 """Conversations that call one custom function; results of functions and the answers to them."""
-from kinds.functions import function, request
+
 from messages import answer, call, result, user
 from words import CONDITIONS, NOUNS
+
+from kinds.functions import function, request
 
 NOTHING_FITS = "None of my functions can do that."
 
@@ -15,7 +17,8 @@ def function_episode(draw, offered):
     question, arguments = request(draw, made)
     found, said = function_result(draw)
     asked = [user(question), call(made.name, arguments)]
-    texts = [key for key, value in arguments.items() if isinstance(value, str)]
+    closed = {parameter.key for parameter in made.parameters if parameter.options}
+    texts = [key for key, value in arguments.items() if isinstance(value, str) and key not in closed]
     if texts and draw.chance(0.05):
         asked += corrected_call(draw, made, arguments, draw.choose(texts))
     return asked + [found, answer(said)]
@@ -39,9 +42,7 @@ def function_result(draw):
 
 def sentence_result(draw):
     def state():
-        return draw.choose(
-            ["ready", "in " + draw.city(), "with " + draw.person(), "closed until " + str(draw.date())]
-        )
+        return draw.choose(["ready", "in " + draw.city(), "with " + draw.person(), "closed until " + str(draw.date())])
 
     sentence = draw.choose(
         [
@@ -106,7 +107,7 @@ def record_result(draw):
             ]
         )  # fmt: skip
         record[key] = field_value(draw, key)
-    shown = lambda value: ("true" if value else "false") if isinstance(value, bool) else value  # noqa: E731
+    shown = lambda value: ("true" if value else "false") if isinstance(value, bool) else value
     said = "The " + ", the ".join(f"{key} is {shown(value)}" for key, value in record.items()) + "."
     return result(record if draw.chance(0.85) else {"output": record}), said
 
@@ -126,7 +127,7 @@ def field_value(draw, key):
         "balance": draw.any_number,
         "available": lambda: draw.chance(0.5),
     }
-    words = lambda: " ".join(draw.word() for _ in range(draw.between(1, 3)))  # noqa: E731
+    words = lambda: " ".join(draw.word() for _ in range(draw.between(1, 3)))
     return values.get(key, words)()
 
 

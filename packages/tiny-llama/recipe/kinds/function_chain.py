@@ -1,10 +1,12 @@
 """Conversations of several steps in which custom functions take part: with each other, with Python, with a search."""
+
+from messages import answer, call, python_run, result, user
+from words import HELD_OUT_NOUNS, NOUNS
+
 from kinds.facts import fact
 from kinds.function_calls import function_result
 from kinds.functions import function, schema
 from kinds.search import search_result
-from messages import answer, call, python_run, result, user
-from words import HELD_OUT_NOUNS, NOUNS
 
 ACTIONS = ["cancel", "update", "track", "close", "approve", "refund", "archive", "delete", "open", "check"]
 

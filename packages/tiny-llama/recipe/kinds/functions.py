@@ -1,8 +1,10 @@
 """Made-up functions with confusable names, their JSON schemas, and requests that call for one of them."""
+
 from dataclasses import dataclass, field, replace
 
-from kinds.parameters import Pair, pair, parameters
 from words import ATTRIBUTES, HELD_OUT_ATTRIBUTES, HELD_OUT_NOUNS, HELD_OUT_VERBS, NOUNS, VERBS
+
+from kinds.parameters import Pair, pair, parameters
 
 
 @dataclass

@@ -1,4 +1,5 @@
 """Conversations that compute in Python: lists of numbers, dates, words, money. The results are true. Some runs fail."""
+
 import datetime
 import math
 import statistics
@@ -185,9 +186,7 @@ def fibonacci(draw):
             "I need {n} Fibonacci numbers[.|]",
             "!how does the Fibonacci row start? Show {n} terms.",
         ]
-        code = (
-            f"a, b = 0, 1\nout = []\nfor _ in range({count}):\n    out.append(a)\n    a, b = b, a + b\nprint(out)"
-        )
+        code = f"a, b = 0, 1\nout = []\nfor _ in range({count}):\n    out.append(a)\n    a, b = b, a + b\nprint(out)"
         return Task(cores, code, row, f"The first {count} Fibonacci numbers are {row}.", {"n": count})
     cores = [
         "[what is|compute|find|give me|calculate|tell me] Fibonacci number {n}[.|?]",
@@ -361,5 +360,6 @@ TASKS = {
 }
 KINDS = [
     "mean", "median", "sum", "sort", "sort", "max", "min", "stdev", "interest", "days", "days", "factorial",
-    "fibonacci", "primes", "letters", "reversal", "words", "circle", "hypotenuse", "temperature", "percentage", "squares", "above",
+    "fibonacci", "primes", "letters", "reversal", "words", "circle", "hypotenuse", "temperature",
+    "percentage", "squares", "above",
 ]  # fmt: skip

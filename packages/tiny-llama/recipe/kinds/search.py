@@ -1,6 +1,8 @@
 """Conversations that search: one question, one query, one result, one answer; and searches that fail."""
-from kinds.facts import fact
+
 from messages import answer, call, result, user
+
+from kinds.facts import fact
 
 NO_SEARCH = "I cannot look that up: I have no search tool here."
 

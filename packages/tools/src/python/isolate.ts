@@ -11,6 +11,7 @@ import type IsolatedVm from "isolated-vm"
 import { ivm } from "./isolated-vm.ts"
 import type { SandboxLimits } from "./limits.ts"
 import type { Packages } from "./packages.ts"
+import { isSafePath } from "./protocol.ts"
 import type { PyodideFiles } from "./pyodide-files.ts"
 import { type IsolateScript, preload, runnerProgram, scriptsAfter, scriptsBefore } from "./snapshot-sources.ts"
 
@@ -288,12 +289,14 @@ function decodeAnswer(answer: unknown, limits: SandboxLimits): Answer | undefine
   const string = (name: string) =>
     typeof fields[name] === "string" ? fields[name].slice(0, limits.resultCharacters + 1) : null
   const decoded: CallFile[] = []
+  let unusable = 0
   let bytes = 0
   for (const [i, file] of (files as { path?: unknown }[]).entries()) {
     const content = contents[i]
-    if (typeof file?.path !== "string" || file.path.length > 1024 || !(content instanceof ArrayBuffer)) return undefined
+    if (typeof file?.path !== "string" || !(content instanceof ArrayBuffer)) return undefined
     bytes += content.byteLength
-    decoded.push({ path: file.path, contents: content })
+    if (isSafePath(file.path)) decoded.push({ path: file.path, contents: content })
+    else unusable++
   }
   if (bytes > limits.artifactBytes) return undefined
   return {
@@ -302,7 +305,7 @@ function decodeAnswer(answer: unknown, limits: SandboxLimits): Answer | undefine
     kind: string("kind"),
     traceback: string("traceback"),
     files: decoded,
-    omitted,
+    omitted: omitted + unusable,
   }
 }
 

@@ -61,6 +61,7 @@ void Stepper::submit(Request request, StepEvents* events) {
 }
 
 Status Stepper::check(const Request& request) const {
+  if (!lost_.ok()) return lost_;
   if (live_.contains(request.id)) {
     return failure(Reason::kInternal, "Request id " + std::to_string(request.id) + " is in use.", "Report this as a bug of the engine's binding.");
   }
@@ -106,6 +107,10 @@ bool Stepper::step(StepEvents* events) {
   }
   if (const Status status = run(&plan_); !status.ok()) {
     for (const PlannedSpan& span : plan_) fail(span.sequence, status, events);
+    if (status.reason == Reason::kDeviceLost) {
+      lost_ = status;
+      fail_all(lost_, events);
+    }
     return true;
   }
   int32_t n_tokens = 0;
@@ -153,11 +158,18 @@ Status Stepper::run(std::vector<PlannedSpan>* spans) {
     batch_.push_back(batch);
   }
   if (logits_.size() < static_cast<size_t>(rows * vocab_)) logits_.resize(static_cast<size_t>(rows * vocab_));
-  fill_masks(*spans);
-  return forward_->run(batch_, logits_.data());
+  const bool constrained = std::any_of(spans->begin(), spans->end(), [](const PlannedSpan& span) {
+    return span.samples && span.sequence->request.constraint != nullptr;
+  });
+  if (!constrained) return forward_->run(batch_, logits_.data());
+  if (helper_ == nullptr) helper_ = std::make_unique<Helper>();
+  helper_->start([this, spans] { fill_masks(*spans); });
+  const Status status = forward_->run(batch_, logits_.data());
+  helper_->wait();
+  return status;
 }
 
-// What may follow depends on the tokens that this pass feeds, not on its logits.
+// What may follow depends on the tokens that this pass feeds, not on its logits, so this runs beside the model.
 void Stepper::fill_masks(const std::vector<PlannedSpan>& spans) {
   while (masks_.size() < spans.size()) masks_.emplace_back(vocab_);
   for (size_t i = 0; i < spans.size(); ++i) {

@@ -9,6 +9,7 @@
 
 #include "../model/forward.h"
 #include "../sampling/sampler.h"
+#include "helper.h"
 #include "request.h"
 #include "scheduler.h"
 
@@ -80,8 +81,10 @@ class Stepper {
   std::vector<PlannedSpan> plan_;
   std::vector<BatchSpan> batch_;
   std::vector<float> logits_;     // (rows of the pass, vocab)
+  Status lost_;                   // not ok: the device is gone for good
   std::vector<TokenMask> masks_;  // one per sampling span of the pass; those without a constraint stay unused
   EngineMetrics totals_;
+  std::unique_ptr<Helper> helper_;  // made with the first constraint
 };
 
 }  // namespace chasqui

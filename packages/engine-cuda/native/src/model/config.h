@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../checkpoint/quant_config.h"
 #include "../status.h"
 
 namespace chasqui {
@@ -28,19 +29,20 @@ struct GenerationDefaults {
 
 struct ModelConfig {
   int32_t n_layers = 0;
-  int32_t dim = 0;           // hidden_size
-  int32_t ffn = 0;           // intermediate_size
+  int32_t dim = 0;  // hidden_size
+  int32_t ffn = 0;  // intermediate_size
   int32_t n_heads = 0;
-  int32_t n_kv_heads = 0;    // divides n_heads
-  int32_t head_dim = 0;      // even
+  int32_t n_kv_heads = 0;  // divides n_heads
+  int32_t head_dim = 0;    // even
   int32_t vocab = 0;
-  int32_t context = 0;       // max_position_embeddings
+  int32_t context = 0;  // max_position_embeddings
   double norm_eps = 1e-5;
   double rope_theta = 500000.0;
   RopeScaling rope;
   bool tied_head = false;
   std::vector<int32_t> stop_tokens;  // eos ids of config and generation_config, united
   GenerationDefaults generation;
+  QuantConfig quantization;  // quantization_config; method kNone where there is none
 
   int32_t q_dim() const { return n_heads * head_dim; }
   int32_t kv_dim() const { return n_kv_heads * head_dim; }

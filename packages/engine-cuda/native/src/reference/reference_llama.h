@@ -1,7 +1,7 @@
-// The slow, obvious forward pass of Llama: a whole sequence in, the logits of all its positions out, everything in double
-// precision. No cache, no pages, no batch, no threads: what every faster path is compared with, and the text to read
-// first. Where a fast path rounds (a bf16 KV cache, bf16 activations), the same rounding can be asked for here, so that
-// the two are compared like for like.
+// The slow, obvious forward pass of Llama: a whole sequence in, the logits of all its positions out, everything in
+// double precision. No cache, no pages, no batch, no threads: what every faster path is compared with, and the text to
+// read first. Where a fast path rounds (a bf16 KV cache, bf16 activations), the same rounding can be asked for here, so
+// that the two are compared like for like.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,8 @@ struct ReferenceRun {
   std::vector<double> hidden;  // (n_layers + 1, n_tokens, dim): x after the embedding and after each layer
 };
 
-// Fails only for tokens outside the vocabulary and for sequences that are empty or longer than the context.
+// Fails for tokens outside the vocabulary, for sequences that are empty or longer than the context, and for quantised
+// weights: model/dequantise.h makes them plain without changing a value.
 Status reference_forward(const ModelConfig& config, const Weights& weights, const std::vector<int32_t>& tokens,
                          const RoundingPoints& rounding, ReferenceRun* run);
 
