@@ -45,7 +45,7 @@ export function* readCalls(source: Source, output: ParserOutput, context: CallCo
     if (draft.isFenced && !source.atLimit) {
       if (end.kind !== "read") return draft.giveUp("here")
       if (isOver(char) || (char === "`" && !(yield* closeFence(source)))) return draft.giveUp("here")
-      if (char === "`") return draft.finish()
+      if (char === "`") return draft.isCallable ? draft.finish() : draft.giveUp("here")
     }
     if (end.kind !== "read") {
       if (source.atLimit || (!draft.announced && !isOver(char))) return draft.giveUp("here")
@@ -91,7 +91,7 @@ function* closeFence(source: Source): Reading<boolean> {
 /** Positions in the answer. */
 interface Span {
   readonly from: number
-  readonly to: number
+  to: number
 }
 
 class Drafts implements CallSink {
@@ -161,8 +161,15 @@ class Drafts implements CallSink {
     this.#settle()
   }
 
-  /** What was read last is over; where its calls are announced, their closing brackets belong to them. */
+  /** Whether tools can have the names of all calls. */
+  get isCallable(): boolean {
+    return this.#whole.every((call) => this.#isName(call.name))
+  }
+
+  /** What was read last is over: the closing brackets behind the last call belong to it. */
   pass(): void {
+    const last = this.#whole.at(-1)
+    if (last !== undefined) last.raw.to = this.#source.position
     if (this.#anyCall && this.#whole.length === 0) this.#settle()
   }
 
