@@ -45,6 +45,7 @@ export const coreFiles = [
   "session",
   "trace",
   "kept-session",
+  "telemetry",
   "run-stream",
   "output",
   "agent",

@@ -7,7 +7,7 @@ import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, ver
 import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
-import type { ToolResult, Usage } from "./event.ts"
+import type { AgentEvent, ToolResult, Usage } from "./event.ts"
 import type { Guards } from "./guard-check.ts"
 import type { HandoffTarget } from "./handoff.ts"
 import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
@@ -52,6 +52,8 @@ export interface AgentOptions extends Partial<RunLimits> {
    * The session is locked until the agent closes.
    */
   readonly store?: Store
+  /** Told of every event of every run, such as `telemetry(…)`. It must not throw. */
+  readonly onEvent?: (event: AgentEvent) => void
   /** Milliseconds for the trace; without it the trace has no times. */
   readonly now?: () => number
 }
@@ -196,14 +198,15 @@ class SessionAgent implements Agent {
     }
   }
 
-  /** Also writes the events to the session's log. */
+  /** Also tells the listener, and writes the events to the session's log. */
   #recording(emit: Emit): Emit {
     const log = this.#kept?.log
-    if (log === undefined) return emit
-    const { now } = this.#options
+    const { now, onEvent } = this.#options
+    if (log === undefined && onEvent === undefined) return emit
     return (events) => {
       const time = now && { atMs: now() }
-      log.append(events.map((event) => traceLine({ ...event, ...time })).join(""))
+      log?.append(events.map((event) => traceLine({ ...event, ...time })).join(""))
+      if (onEvent) for (const event of events) onEvent(event)
       emit(events)
     }
   }

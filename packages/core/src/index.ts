@@ -81,6 +81,7 @@ export type { Store, StoreLog } from "./store.ts"
 export { folderStore } from "./store-folder.ts"
 export { memoryStore } from "./store-memory.ts"
 export { sqliteStore } from "./store-sqlite.ts"
+export { type Listener, type TelemetryLabels, type TelemetryOptions, telemetry } from "./telemetry.ts"
 export { type ChatTemplate, type ChatTemplateOptions, openTemplate, type TemplatePrompt } from "./template.ts"
 export { loadTokenizer, type Tokenizer } from "./tokenizer.ts"
 export {

@@ -36,7 +36,10 @@ const builtinInputs: Readonly<Record<string, JsonObject>> = {
 
 function callsOf({ options }: Transcript, dice: Dice): NonNullable<ScriptedReply["calls"]> {
   const builtins = (options.builtinTools ?? []).map((name) => ({ name, input: builtinInputs[name] ?? {} }))
-  const custom = options.tools.map(({ name, parameters }) => ({ name, input: sampleOf(parameters, dice) as JsonObject }))
+  const custom = options.tools.map(({ name, parameters }) => ({
+    name,
+    input: sampleOf(parameters, dice) as JsonObject,
+  }))
   return [...builtins, ...custom]
 }
 
