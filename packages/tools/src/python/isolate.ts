@@ -75,6 +75,7 @@ export class PythonIsolate {
   readonly #interrupt: Int32Array
   readonly #methods: Methods
   #dead = false
+  #running = false
 
   private constructor(isolate: IsolatedVm.Isolate, limits: SandboxLimits, parts: Booted, methods: Methods) {
     this.#isolate = isolate
@@ -111,15 +112,16 @@ export class PythonIsolate {
     return this.#dead
   }
 
-  /** Raises KeyboardInterrupt in the code that runs. A courtesy: code can catch it. */
+  /** Raises KeyboardInterrupt in the code that runs. A courtesy: code can catch it. Does nothing between calls. */
   interrupt(): void {
-    Atomics.store(this.#interrupt, 0, 2)
+    if (this.#running) Atomics.store(this.#interrupt, 0, 2)
   }
 
   /** Runs one cell. Never throws; after `died` the isolate is disposed. Output is in `stdout` and `stderr`, also while it runs. */
   async execute(code: string, timeoutMs: number): Promise<CallOutcome> {
     const { graceMs } = this.#limits
     let interrupted = false
+    this.#running = true
     const soft = setTimeout(() => {
       interrupted = true
       this.interrupt()
@@ -139,6 +141,7 @@ export class PythonIsolate {
     } finally {
       clearTimeout(soft)
       clearTimeout(watchdog)
+      this.#running = false
       Atomics.store(this.#interrupt, 0, 0)
     }
   }
