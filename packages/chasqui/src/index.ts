@@ -70,6 +70,7 @@ export {
   plugin,
   pluginCheck,
   pluginNew,
+  pythonSandbox,
   sampleDocuments,
   ToolSetupError,
   type WolframAlphaOptions,

@@ -64,11 +64,11 @@ export function openTemplate(source: string, options: ChatTemplateOptions = {}):
   let last: Promise<unknown> = Promise.resolve()
 
   const run = async (variables: Readonly<Record<string, unknown>>): Promise<TemplatePrompt> => {
-    checkRoles(variables.messages)
+    checkVariables(variables)
     const shielded = shield.cover(variables, source)
     worker ??= startWorker(options.memoryMb ?? 64)
     try {
-      const task: TemplateTask = { source, variables: { ...fixed, ...shielded.values }, now: options.now }
+      const task: TemplateTask = { source, variables: { ...shielded.values, ...fixed }, now: options.now }
       const text = await askWorker(await worker, task, options.timeoutMs ?? 2_000)
       return { parts: shielded.split(text), renderer: "template" }
     } catch (error) {
@@ -95,7 +95,15 @@ export function openTemplate(source: string, options: ChatTemplateOptions = {}):
 }
 
 /** A role is written into headers: one with anything but letters could forge them in spite of all encoding. */
-function checkRoles(messages: unknown): void {
+function checkVariables(variables: unknown): void {
+  if (typeof variables !== "object" || variables === null || Array.isArray(variables)) {
+    throw new PromptError({
+      reason: "bad-request",
+      detail: `The variables of the template are ${excerpt(variables)}.`,
+      fix: "Pass an object such as { messages: [] }.",
+    })
+  }
+  const { messages } = variables as { readonly messages?: unknown }
   if (!Array.isArray(messages)) return
   for (const [index, message] of messages.entries()) {
     const role: unknown = message?.role

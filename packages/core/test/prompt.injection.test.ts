@@ -4,13 +4,17 @@ import { expect, it } from "vitest"
 import { renderPrompt } from "../src/prompt.ts"
 import type { PromptOptions } from "../src/prompt-options.ts"
 import type { Dialect, PromptPart } from "../src/prompt-part.ts"
-import { renderRequest } from "../src/render.ts"
+import { type RenderedPrompt, renderRequest } from "../src/render.ts"
+import { openTemplate } from "../src/template.ts"
 import { loadTokenizer } from "../src/tokenizer.ts"
 import type { CallSyntax, JsonObject, Turn } from "../src/turn.ts"
 
 const tokenizer = loadTokenizer(
   JSON.parse(readFileSync(new URL("../../tiny-llama/checkpoint/tokenizer.json", import.meta.url), "utf8")),
 )
+const tinyTemplate: string = JSON.parse(
+  readFileSync(new URL("../../tiny-llama/checkpoint/tokenizer_config.json", import.meta.url), "utf8"),
+).chat_template
 const specials = [...tokenizer.specialTokens.keys()]
 const specialIds = new Set(tokenizer.specialTokens.values())
 const text = fc
@@ -106,6 +110,49 @@ it("keeps every ordinary text as it is: what the ids decode to holds each field"
     }),
     { seed: 7, numRuns: 300 },
   )
+})
+
+it("gives the same prompt and the same ids through a template of the same layout", async () => {
+  const template = openTemplate(tinyTemplate, { specialTokens: specials, timeoutMs: 10_000 })
+  const call = fc
+    .record({ name: fc.constantFrom("f", "g.h"), arguments: object })
+    .map((made) => ({ role: "assistant", content: "", tool_calls: [{ function: made }] }))
+  const search = fc.record({ query: text }).map((query) => ({
+    role: "assistant",
+    content: "",
+    tool_calls: [{ function: { name: "brave_search", arguments: query } }],
+  }))
+  const said = (role: string) => text.map((content) => ({ role, content }))
+  const message = fc.oneof(
+    said("user"),
+    said("assistant"),
+    json.map((content) => ({ role: "ipython", content })),
+    call,
+    search,
+  )
+  const request = fc.record(
+    {
+      messages: fc
+        .tuple(fc.array(said("system"), { maxLength: 1 }), said("user"), fc.array(message, { maxLength: 5 }))
+        .map(([system, user, rest]) => [...system, user, ...rest]),
+      tools: fc.array(object, { maxLength: 2 }).map((tools) => tools.map(({ name: _, function: __, ...tool }) => tool)),
+      builtin_tools: fc.subarray(["brave_search", "code_interpreter"]),
+      tools_in_user_message: fc.boolean(),
+      date_string: text,
+      add_generation_prompt: fc.boolean(),
+    },
+    { requiredKeys: ["messages"] },
+  )
+  await fc.assert(
+    fc.asyncProperty(request, async (variables) => {
+      const { renderer, ...through } = (await renderRequest(variables, { tokenizer, template })) as RenderedPrompt
+      expect(renderer).toBe("template")
+      expect(through).toEqual(await renderRequest(variables, { tokenizer }))
+    }),
+    { seed: 5, numRuns: 300 },
+  )
+  expect(await renderRequest(null, { template })).toMatchObject({ error: { code: "bad-request" } })
+  await template.close()
 })
 
 it("answers any JSON with a prompt or a typed failure", async () => {

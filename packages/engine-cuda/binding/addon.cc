@@ -3,13 +3,11 @@
 //
 // Lives and deaths: an Engine is shared by the handle, by a load under way and by the environment's cleanup hook. The hook
 // stops the engine's thread before the environment goes, also when that happens in the middle of a load or a pass.
-#include <napi.h>
+#include "marshal.h"
 
 #include <memory>
 #include <mutex>
 #include <utility>
-
-#include "marshal.h"
 
 namespace chasqui_binding {
 

@@ -2,7 +2,7 @@
 // becomes a default, never a crash.
 #pragma once
 
-// In an environment that is being torn down no JavaScript can run; a call that fails for that must not end the process.
+// Before napi.h, and in every unit: in an environment that is being torn down no JavaScript can run; a call that fails for that must not end the process.
 #define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 

@@ -1,11 +1,8 @@
-import { cpSync, mkdtempSync, rmSync, truncateSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { Worker } from "node:worker_threads"
-import { type EngineError, TokenLog } from "@chasqui/core"
-import { type LlamaEngine, loadEngine, type TokenBatch } from "@chasqui/engine-cuda"
+import { TokenLog } from "@chasqui/core"
+import type { LlamaEngine, TokenBatch } from "@chasqui/engine-cuda"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { loadTiny, promptOf, tinyFolder, tinyTokenizer } from "./tiny.ts"
+import { collect, loadTiny, promptOf, random, tinyFolder, tinyTokenizer } from "./tiny.ts"
 
 const tokenizer = tinyTokenizer()
 let engine: LlamaEngine
@@ -15,30 +12,7 @@ beforeAll(async () => {
 })
 afterAll(() => engine.close())
 
-const collect = async (generation: AsyncIterable<TokenBatch>): Promise<number[]> => {
-  const tokens: number[] = []
-  for await (const batch of generation) tokens.push(...Array.from(batch))
-  return tokens
-}
-
-const failure = async (promise: Promise<unknown>): Promise<EngineError> => {
-  try {
-    await promise
-  } catch (error) {
-    return error as EngineError
-  }
-  throw new Error("it did not fail")
-}
-
 const prompt = (text: string) => promptOf(tokenizer, text)
-const random = (count: number, seed: number): number[] => {
-  let state = seed
-  return Array.from({ length: count }, () => {
-    state = (state * 1103515245 + 12345) % 2 ** 31
-    return 300 + (state % 1500)
-  })
-}
-
 describe("what an engine is", () => {
   it("publishes vocabulary, context, stop tokens, device and fingerprint", () => {
     expect(engine.info).toMatchObject({ vocabularySize: 2048, contextLength: 2048, sampling: { temperature: 0 } })
@@ -301,90 +275,6 @@ describe("scores", () => {
       engine.generate(new TokenLog(tokens), { maxTokens: 20, stopTokens: [] }).end,
     ])
     expect(again).toEqual(scores)
-  })
-})
-
-describe("what cannot be done", () => {
-  it("names a folder that does not exist", async () => {
-    const error = await failure(loadEngine("/no/such/folder"))
-    expect(error).toMatchObject({ _tag: "EngineError", reason: "not-found" })
-    expect(error.message).toContain("/no/such/folder")
-    expect(error.fix).not.toBe("")
-  })
-
-  it("names a truncated weight file", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "chasqui-"))
-    cpSync(tinyFolder, folder, { recursive: true })
-    truncateSync(join(folder, "model.safetensors"), 100_000)
-    const error = await failure(loadEngine(folder))
-    expect(error.reason).toBe("bad-checkpoint")
-    expect(error.message).toContain("model.safetensors")
-    rmSync(folder, { recursive: true })
-  })
-
-  it("refuses a request that the model cannot serve", async () => {
-    const refused = (tokens: number[], options: object = {}) =>
-      failure(engine.generate(new TokenLog(tokens), { maxTokens: 5, ...options }).end).then((error) => error.reason)
-    expect(await refused(random(2048, 18))).toBe("context-full")
-    expect(await refused([])).toBe("bad-request")
-    expect(await refused([2048])).toBe("bad-request")
-    expect(await refused([-1])).toBe("bad-request")
-    expect(await refused([1], { maxTokens: 0 })).toBe("bad-request")
-    expect(await refused([1], { maxTokens: 1.5 })).toBe("bad-request")
-    expect(await refused([1], { stopTokens: [5000] })).toBe("bad-request")
-    expect(await refused([1], { stopTokens: [1.5] })).toBe("bad-request")
-    expect(await refused([1], { sampling: { topP: 2 } })).toBe("bad-request")
-    expect(await refused([1], { sampling: { temperature: Number.NaN } })).toBe("bad-request")
-    expect(await refused([1], { sampling: { seed: -1 } })).toBe("bad-request")
-    expect(await refused([1], { constraint: { kind: "choices", choices: [] } })).toBe("bad-request")
-    expect(await refused([1], { constraint: { kind: "allowed-tokens", tokens: [9999] } })).toBe("bad-request")
-    expect((await failure(engine.score([1, 4000]))).reason).toBe("bad-request")
-  })
-
-  it("rejects iterating a refused request with the same error", async () => {
-    const generation = engine.generate(new TokenLog([1, 4000]), { maxTokens: 5 })
-    const error = await failure(collect(generation))
-    expect(error.message).toContain("4000")
-    expect(await failure(generation.end)).toBe(error)
-  })
-
-  it("refuses bad options at load", async () => {
-    expect((await failure(loadTiny({ threads: 0 }))).reason).toBe("bad-request")
-    expect((await failure(loadTiny({ contextLength: 4096 }))).reason).toBe("bad-request")
-    expect((await failure(loadTiny({ cacheBytes: -1 }))).reason).toBe("bad-request")
-    expect((await failure(loadTiny({ device: "gpu" as "cpu" }))).reason).toBe("unsupported")
-  })
-
-  it("says busy when the queue is full", async () => {
-    await using small = await loadTiny({ limits: { runningRequests: 1, queuedRequests: 2 } })
-    const generations = Array.from({ length: 6 }, (_, i) =>
-      small.generate(new TokenLog(random(20, 300 + i)), { maxTokens: 50, stopTokens: [] }),
-    )
-    const ends = await Promise.allSettled(generations.map((generation) => generation.end))
-    const reasons = ends.map((end) =>
-      end.status === "fulfilled" ? end.value.reason : (end.reason as EngineError).reason,
-    )
-    expect(reasons.filter((reason) => reason === "busy").length).toBeGreaterThan(0)
-    expect(reasons.filter((reason) => reason === "max-tokens").length).toBeGreaterThanOrEqual(2)
-  })
-
-  it("closes while busy, and answers `closed` from then on", async () => {
-    const other = await loadTiny()
-    const running = Array.from({ length: 5 }, (_, i) =>
-      other.generate(new TokenLog(random(20, i)), { maxTokens: 2000, stopTokens: [] }),
-    )
-    const ends = Promise.all(running.map((generation) => failure(generation.end)))
-    const scoring = other.score(random(50, 1)).then(
-      () => "scored",
-      (error: EngineError) => error.reason,
-    )
-    await running[0]![Symbol.asyncIterator]().next()
-    await Promise.all([other.close(), other.close()])
-    expect((await ends).map((error) => error.reason)).toEqual(Array(5).fill("closed"))
-    expect(["scored", "closed"]).toContain(await scoring)
-    expect((await failure(other.generate(new TokenLog([1]), { maxTokens: 1 }).end)).reason).toBe("closed")
-    expect((await failure(other.score([1, 2]))).reason).toBe("closed")
-    expect(other.metrics()).toBeNull()
   })
 })
 

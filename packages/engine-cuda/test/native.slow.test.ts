@@ -23,7 +23,11 @@ const run = (program: string, given: readonly string[]): Promise<string> =>
 /** Memory and undefined behaviour everywhere; data races where there is more than one thread. */
 const variants = [
   { name: "asan-ubsan", sanitize: "address,undefined", programs: [] },
-  { name: "tsan", sanitize: "thread", programs: ["engine_test", "stepper_test", "thread_pool_test", "forward_test"] },
+  {
+    name: "tsan",
+    sanitize: "thread",
+    programs: ["engine_test", "stepper_test", "stepper_rights_test", "thread_pool_test", "forward_test"],
+  },
 ]
 
 describe("native tests under sanitizers", () => {

@@ -1,8 +1,8 @@
 /** The embedded model for the tests of this package: its folder, its tokenizer, a rendered prompt and an engine with both. */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { loadTokenizer, type Tokenizer, TokenLog } from "@chasqui/core"
-import { type LlamaEngine, type LoadOptions, loadEngine } from "@chasqui/engine-cuda"
+import { type EngineError, loadTokenizer, type Tokenizer, TokenLog } from "@chasqui/core"
+import { type LlamaEngine, type LoadOptions, loadEngine, type TokenBatch } from "@chasqui/engine-cuda"
 
 export const tinyFolder = fileURLToPath(new URL("../../tiny-llama/checkpoint", import.meta.url))
 
@@ -36,4 +36,30 @@ export const promptOf = (tokenizer: Tokenizer, text: string): TokenLog => {
     special("<|eot_id|>"),
     ...header("assistant"),
   ])
+}
+
+/** All tokens of a generation. */
+export const collect = async (generation: AsyncIterable<TokenBatch>): Promise<number[]> => {
+  const tokens: number[] = []
+  for await (const batch of generation) tokens.push(...Array.from(batch))
+  return tokens
+}
+
+/** The error that a promise must reject with. */
+export const failure = async (promise: Promise<unknown>): Promise<EngineError> => {
+  try {
+    await promise
+  } catch (error) {
+    return error as EngineError
+  }
+  throw new Error("it did not fail")
+}
+
+/** Ordinary tokens of the tiny model, the same for the same seed. */
+export const random = (count: number, seed: number): number[] => {
+  let state = seed
+  return Array.from({ length: count }, () => {
+    state = (state * 1103515245 + 12345) % 2 ** 31
+    return 300 + (state % 1500)
+  })
 }

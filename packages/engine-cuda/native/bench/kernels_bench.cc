@@ -48,15 +48,15 @@ int main(int argc, char** argv) {
   if (!stream.claim(kStream + (1 << 16), "the stream").ok()) return 1;
   std::memset(stream.as<char>(), 0, static_cast<size_t>(stream.bytes()));
   std::vector<float> a(kSteps * kMaxTileRows, 0.5f), c(kPanel * kMaxTileRows);
-  const char* names[kWeightTypes] = {"f32", "f16", "bf16"};
-  const int64_t widths[kWeightTypes] = {4, 2, 2};
+  const char* names[kWeightTypes] = {"f32", "f16", "bf16", "int8", "int4"};
+  const int64_t bits[kWeightTypes] = {32, 16, 16, 8, 4};  // scales are left out
   std::printf("%s\n%-6s %5s %10s %10s %10s\n", kernels->name, "type", "rows", "GFLOP/s", "stream", "GB/s");
   for (int type = 0; type < kWeightTypes; type++) {
     for (int rows = 1; rows <= kernels->tile_rows; rows++) {
       const Tile tile = kernels->tile[type][rows];
       const double work = 2.0 * kSteps * kPanel * rows;
       const double cached = least(60, 20, [&] { tile(a.data(), stream.as<char>(), kSteps, c.data(), kPanel); });
-      const int64_t stretch = kSteps * kPanel * widths[type];
+      const int64_t stretch = kSteps * kPanel * bits[type] / 8;
       int64_t at = 0;
       const double streamed = least(60, 16, [&] {
         tile(a.data(), stream.as<char>() + at, kSteps, c.data(), kPanel);

@@ -14,7 +14,9 @@ class Parser {
   Parser(std::string_view text, const JsonLimits& limits) : text_(text), limits_(limits) {}
 
   bool document(JsonValue* value) {
-    if (text_.size() > limits_.bytes) return fail("the text is longer than " + std::to_string(limits_.bytes) + " bytes");
+    if (text_.size() > limits_.bytes) {
+      return fail("the text is longer than " + std::to_string(limits_.bytes) + " bytes");
+    }
     skip_space();
     if (!read(value)) return false;
     skip_space();
@@ -176,7 +178,10 @@ class Parser {
   bool utf8(std::string* out) {
     const auto byte = [this](size_t i) { return static_cast<unsigned char>(text_[at_ + i]); };
     const unsigned lead = byte(0);
-    const size_t length = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+    const size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                          : lead >= 0xE0 && lead <= 0xEF ? 3
+                          : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                         : 0;
     if (length == 0 || text_.size() - at_ < length) return fail("a string is not valid UTF-8");
     for (size_t i = 1; i < length; i++) {
       if ((byte(i) & 0xC0) != 0x80) return fail("a string is not valid UTF-8");
@@ -249,7 +254,9 @@ class Parser {
   }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) at_++;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) {
+      at_++;
+    }
   }
 
   bool fail(const std::string& what) {
@@ -324,8 +331,9 @@ bool JsonValue::number(double* out) const {
 const JsonValue* JsonValue::find(std::string_view key) const {
   const JsonObject* members = object();
   if (members == nullptr) return nullptr;
-  const auto found = std::lower_bound(members->begin(), members->end(), key,
-                                      [](const JsonMember& member, std::string_view wanted) { return member.key < wanted; });
+  const auto found =
+      std::lower_bound(members->begin(), members->end(), key,
+                       [](const JsonMember& member, std::string_view wanted) { return member.key < wanted; });
   return found != members->end() && found->key == key ? &found->value : nullptr;
 }
 

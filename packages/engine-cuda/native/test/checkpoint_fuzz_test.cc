@@ -1,7 +1,9 @@
-// Seeded mutation fuzz of everything that is read from a checkpoint folder: safetensors headers, shard indexes, configs.
+// Seeded mutation fuzz of everything that is read from a checkpoint folder: safetensors headers, shard indexes,
+// configs.
 //   checkpoint_fuzz_test [MUTANTS [SEED]]
-// Every mutant must end in a Status: refused with a sentence and a fix, or accepted with values that keep their promises
-// (all bytes of all tensors are read, so that a sanitizer sees a view that leaves its file). 200,000 mutants by default.
+// Every mutant must end in a Status: refused with a sentence and a fix, or accepted with values that keep their
+// promises (all bytes of all tensors are read, so that a sanitizer sees a view that leaves its file). 200,000 mutants
+// by default.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +17,7 @@
 #include "src/checkpoint/hf_directory.h"
 #include "src/model/config.h"
 #include "src/model/weights.h"
+#include "test/fuzz.h"
 #include "test/mutate.h"
 #include "test/random_checkpoint.h"
 #include "test/temp_folder.h"
@@ -23,66 +26,40 @@ using namespace chasqui;
 
 namespace {
 
-struct Tally {
-  const char* name;
-  long accepted = 0;
-  long refused = 0;
-  long broken = 0;  // outcomes that no caller could use
-};
-
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-// Counts an outcome. False: the mutant was refused.
-bool count(const Status& status, Tally* tally) {
-  if (status.ok()) return tally->accepted++, true;
-  tally->refused++;
-  const bool typed = status.reason == Reason::kBadCheckpoint || status.reason == Reason::kUnsupported || status.reason == Reason::kNotFound;
-  if (!typed || status.detail.empty() || status.fix.empty() || status.detail.size() > 2000) {
-    tally->broken++;
-    std::printf("  %s: unusable outcome: %s: %s\n", tally->name, reason_name(status.reason), status.detail.c_str());
-  }
-  return false;
-}
-
-void require(bool holds, const char* what, Tally* tally) {
-  if (holds) return;
-  tally->broken++;
-  std::printf("  %s: %s\n", tally->name, what);
-}
-
-volatile unsigned sink = 0;
-
-void read_all(const void* data, int64_t bytes) {
-  unsigned sum = 0;
-  for (int64_t i = 0; i < bytes; i++) sum += static_cast<const unsigned char*>(data)[i];
-  sink = sum;
-}
-
 void check_config(const ModelConfig& config, Tally* tally) {
   using Limits = ConfigLimits;
-  require(config.n_layers >= 1 && config.n_layers <= Limits::kLayers && config.dim >= 1 && config.dim <= Limits::kDim && config.ffn >= 1 &&
-              config.ffn <= Limits::kFfn && config.vocab >= 1 && config.vocab <= Limits::kVocab && config.context >= 1 &&
-              config.context <= Limits::kContext,
+  require(config.n_layers >= 1 && config.n_layers <= Limits::kLayers && config.dim >= 1 && config.dim <= Limits::kDim &&
+              config.ffn >= 1 && config.ffn <= Limits::kFfn && config.vocab >= 1 && config.vocab <= Limits::kVocab &&
+              config.context >= 1 && config.context <= Limits::kContext,
           "a size outside its limits", tally);
-  require(config.n_heads % config.n_kv_heads == 0 && config.head_dim % 2 == 0 && config.head_dim >= 2 && config.q_dim() <= Limits::kProjection,
+  require(config.n_heads % config.n_kv_heads == 0 && config.head_dim % 2 == 0 && config.head_dim >= 2 &&
+              config.q_dim() <= Limits::kProjection,
           "heads that do not fit", tally);
-  for (const int32_t token : config.stop_tokens) require(token >= 0 && token < config.vocab, "a stop token outside the vocabulary", tally);
-  require(config.rope.high_freq_factor > config.rope.low_freq_factor && config.rope.factor >= 1 && config.rope_theta >= 1, "a rope that cannot be computed", tally);
+  for (const int32_t token : config.stop_tokens) {
+    require(token >= 0 && token < config.vocab, "a stop token outside the vocabulary", tally);
+  }
+  require(
+      config.rope.high_freq_factor > config.rope.low_freq_factor && config.rope.factor >= 1 && config.rope_theta >= 1,
+      "a rope that cannot be computed", tally);
 }
 
 void fuzz_config(const std::string& config_text, const std::string& generation_text, Mutator* mutator, Tally* tally) {
   const bool change_config = mutator->below(4) > 0;
   ModelConfig config;
   const Status status = parse_config(change_config ? mutator->mutate(config_text) : config_text, "config.json",
-                                     change_config ? generation_text : mutator->mutate(generation_text), "generation_config.json", &config);
+                                     change_config ? generation_text : mutator->mutate(generation_text),
+                                     "generation_config.json", &config);
   if (count(status, tally)) check_config(config, tally);
 }
 
 // A mutated header, usually with the right length in front, and the whole way from bytes to weights.
-void fuzz_safetensors(const std::string& file, size_t header_bytes, const ModelConfig& config, Mutator* mutator, Tally* tally) {
+void fuzz_safetensors(const std::string& file, size_t header_bytes, const ModelConfig& config, Mutator* mutator,
+                      Tally* tally) {
   static const std::string path = "model.safetensors";
   std::string header = mutator->mutate(file.substr(8, header_bytes));
   uint64_t length = header.size();
@@ -102,7 +79,9 @@ void fuzz_safetensors(const std::string& file, size_t header_bytes, const ModelC
     for (const Tensor& tensor : tensors) read_all(tensor.data, tensor.bytes);
     Weights weights;
     status = collect_weights(TensorDirectory(std::move(tensors), {}), config, &weights);
-    for (const LayerWeights& layer : weights.layers) read_all(layer.down.data, layer.down.rows * layer.down.cols * dtype_bytes(layer.down.type));
+    for (const LayerWeights& layer : weights.layers) {
+      read_all(layer.down.data, layer.down.rows * layer.down.cols * dtype_bytes(layer.down.type));
+    }
   }
   count(status, tally);
 }
@@ -113,7 +92,9 @@ void fuzz_index(const std::string& index, const TempFolder& folder, Mutator* mut
   const Status status = parse_shard_index(mutant, "index", &entries);
   if (!count(status, tally)) return;
   for (const ShardEntry& entry : entries) {
-    require(entry.file.find('/') == std::string::npos && entry.file.find('\0') == std::string::npos && entry.file != "..", "a shard outside the folder", tally);
+    require(
+        entry.file.find('/') == std::string::npos && entry.file.find('\0') == std::string::npos && entry.file != "..",
+        "a shard outside the folder", tally);
   }
   if (mutator->below(16) > 0) return;  // the files themselves are slow to map
   folder.write("model.safetensors.index.json", mutant);
@@ -153,7 +134,9 @@ int main(int argc, char** argv) {
   const std::string index = read_file(folder.file("sharded/model.safetensors.index.json"));
   const std::string file = read_file(folder.file("model.safetensors"));
   for (const auto& shard : std::filesystem::directory_iterator(folder.file("sharded"))) {
-    if (shard.path().extension() == ".safetensors") std::filesystem::rename(shard.path(), folder.file(shard.path().filename().string()));
+    if (shard.path().extension() == ".safetensors") {
+      std::filesystem::rename(shard.path(), folder.file(shard.path().filename().string()));
+    }
   }
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, file.data(), 8);
@@ -166,15 +149,7 @@ int main(int argc, char** argv) {
     if (i % 3 == 1) fuzz_safetensors(file, header_bytes, config, &mutator, &tallies[1]);
     if (i % 3 == 2) fuzz_index(index, folder, &mutator, &tallies[2]);
   }
-  int failed = 0;
-  for (Tally& tally : tallies) {
-    // A fuzz in which nothing, or everything, is accepted tests nothing.
-    if (mutants >= 10'000) require(tally.accepted > mutants / 1000 && tally.refused > mutants / 20, "too few mutants of one kind", &tally);
-    std::printf("%s: %ld accepted, %ld refused, %ld broken outcomes\n", tally.name, tally.accepted, tally.refused, tally.broken);
-    failed += tally.broken > 0;
-  }
   std::printf("%ld mutants with seed %llu in %.1f s\n", mutants, static_cast<unsigned long long>(seed),
               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  std::printf("%d passed, %d failed\n", 3 - failed, failed);
-  return failed == 0 ? 0 : 1;
+  return report(std::begin(tallies), std::end(tallies), mutants);
 }

@@ -1,4 +1,5 @@
-// The command line form of a random checkpoint's shape, shared by make_checkpoint and by tests whose cases come from files.
+// The command line form of a random checkpoint's shape, shared by make_checkpoint and by tests whose cases come from
+// files.
 //   [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N] [--head-dim N] [--vocab N] [--context N]
 //   [--dtype bf16|f16|f32] [--norm-dtype bf16|f16|f32] [--rope-factor X] [--rope-theta X] [--original-context N]
 //   [--tied] [--shards N] [--seed N]

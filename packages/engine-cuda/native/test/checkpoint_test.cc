@@ -28,7 +28,8 @@ std::string container(const std::string& header, size_t data_bytes) {
   return file;
 }
 
-std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& offsets) {
+std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                  const std::string& offsets) {
   return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}";
 }
 
@@ -50,7 +51,8 @@ std::string read_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-void replace_in_file(const TempFolder& folder, const std::string& name, const std::string& from, const std::string& to) {
+void replace_in_file(const TempFolder& folder, const std::string& name, const std::string& from,
+                     const std::string& to) {
   std::string text = read_file(folder.file(name));
   const size_t at = text.find(from);
   CHECK(at != std::string::npos);
@@ -95,9 +97,10 @@ double value_at(const MatrixView& view, int64_t i) {
 }  // namespace
 
 TEST(reads_the_tensors_of_a_file) {
-  const std::string file = container("{\"__metadata__\":{\"format\":\"pt\"}," + entry("b", "BF16", "[2,3]", "[4,16]") + "," +
-                                         entry("a", "F32", "[]", "[0,4]") + "," + entry("empty", "I64", "[0,7]", "[16,16]") + "}   ",
-                                     16);
+  const std::string file =
+      container("{\"__metadata__\":{\"format\":\"pt\"}," + entry("b", "BF16", "[2,3]", "[4,16]") + "," +
+                    entry("a", "F32", "[]", "[0,4]") + "," + entry("empty", "I64", "[0,7]", "[16,16]") + "}   ",
+                16);
   std::vector<Tensor> tensors;
   CHECK_OK(parse(file, &tensors));
   CHECK_EQ(tensors.size(), size_t{3});
@@ -119,10 +122,12 @@ TEST(refuses_broken_containers_with_a_sentence_each) {
       {"1234567", "F: the file has 7 bytes, fewer than the 8 of a header length."},
       {std::string("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 8),
        "F: a header of 18446744073709551615 bytes is announced; at most 100000000 are allowed."},
-      {std::string("\x10\0\0\0\0\0\0\0{}", 10), "F: a header of 16 bytes is announced, but the file has only 10 bytes."},
+      {std::string("\x10\0\0\0\0\0\0\0{}", 10),
+       "F: a header of 16 bytes is announced, but the file has only 10 bytes."},
       {container("{]", 0), "F: the header is no JSON: a key in quotes is expected (byte 1)."},
       {container("[]", 0), "F: the header is no JSON object."},
-      {container("{" + good + "," + good + "}", 8), "F: the header is no JSON: the key \"a\" occurs twice in an object (byte 107)."},
+      {container("{" + good + "," + good + "}", 8),
+       "F: the header is no JSON: the key \"a\" occurs twice in an object (byte 107)."},
       {container("{\"a\":{}}", 0), "F: tensor \"a\" has no dtype."},
       {container("{\"a\":3}", 0), "F: tensor \"a\" has no dtype."},
       {container("{\"a\":{\"dtype\":\"F32\"}}", 0), "F: tensor \"a\" has no shape."},
@@ -132,13 +137,16 @@ TEST(refuses_broken_containers_with_a_sentence_each) {
       {container("{" + entry("a", "F32", "[2.0]", "[0,8]") + "}", 8), "F: tensor \"a\" has the dimension 2."},
       {container("{" + entry("a", "F32", "[4294967296,4294967296]", "[0,8]") + "}", 8),
        "F: tensor \"a\" has the impossible shape [4294967296, 4294967296]."},
-      {container("{" + entry("a", "F32", "[1,1,1,1,1,1,1,1,2]", "[0,8]") + "}", 8), "F: tensor \"a\" has more than 8 dimensions."},
+      {container("{" + entry("a", "F32", "[1,1,1,1,1,1,1,1,2]", "[0,8]") + "}", 8),
+       "F: tensor \"a\" has more than 8 dimensions."},
       {container("{" + entry("a", "F32", "[2]", "[8,0]") + "}", 8), "F: tensor \"a\" has the data_offsets [8, 0]."},
       {container("{" + entry("a", "F32", "[2]", "[-8,0]") + "}", 8), "F: tensor \"a\" has the data_offsets [-8, 0]."},
       {container("{" + entry("a", "F32", "[2]", "[0,4]") + "}", 8),
        "F: tensor \"a\" of shape [2] and dtype F32 needs 8 bytes, its data_offsets hold 4."},
-      {container("{" + good + "}", 7), "F: tensor \"a\" ends at byte 8 of the data, but the file holds only 7 bytes of data."},
-      {container("{" + good + "," + entry("b", "I8", "[3]", "[7,10]") + "}", 10), "F: tensors \"a\" and \"b\" share bytes."},
+      {container("{" + good + "}", 7),
+       "F: tensor \"a\" ends at byte 8 of the data, but the file holds only 7 bytes of data."},
+      {container("{" + good + "," + entry("b", "I8", "[3]", "[7,10]") + "}", 10),
+       "F: tensors \"a\" and \"b\" share bytes."},
   };
   for (const auto& one : cases) CHECK_EQ(refusal(one.file), "bad-checkpoint: " + std::string(one.expected));
   CHECK_EQ(refusal(container("{" + entry("a", "F4", "[4]", "[0,2]") + "}", 2)),
@@ -224,8 +232,9 @@ TEST(names_missing_misshapen_and_mistyped_tensors) {
   replace_in_file(folder, "model.safetensors", "layers.1.mlp.up_proj", "layers.1.mlp.op_proj");
   Loaded model = load(folder.path());
   CHECK_REASON(model.status, Reason::kBadCheckpoint);
-  CHECK_EQ(model.status.detail, "Tensor model.layers.1.mlp.up_proj.weight ([160, 64]) is missing from the checkpoint (" +
-                                    folder.file("model.safetensors") + ").");
+  CHECK_EQ(model.status.detail,
+           "Tensor model.layers.1.mlp.up_proj.weight ([160, 64]) is missing from the checkpoint (" +
+               folder.file("model.safetensors") + ").");
 
   folder.write("model.safetensors", original);
   replace_in_file(folder, "config.json", "\"intermediate_size\": 160", "\"intermediate_size\": 161");
@@ -235,7 +244,8 @@ TEST(names_missing_misshapen_and_mistyped_tensors) {
                                     " is [160, 64] BF16, but config.json asks for [161, 64].");
 
   replace_in_file(folder, "config.json", "\"intermediate_size\": 161", "\"intermediate_size\": 160");
-  replace_in_file(folder, "model.safetensors", "layers.0.mlp.gate_proj.weight\":{\"dtype\":\"BF16\"", "layers.0.mlp.gate_proj.weight\":{\"dtype\":\"I16\" ");
+  replace_in_file(folder, "model.safetensors", "layers.0.mlp.gate_proj.weight\":{\"dtype\":\"BF16\"",
+                  "layers.0.mlp.gate_proj.weight\":{\"dtype\":\"I16\" ");
   model = load(folder.path());
   CHECK_REASON(model.status, Reason::kUnsupported);
   CHECK(says(model.status, "is [160, 64] I16; supported are BF16, F16 and F32."));
@@ -263,8 +273,9 @@ TEST(leaves_extra_tensors_aside_but_names_quantised_ones) {
   };
   CHECK_OK(with_tensor("model.layers.0.self_attn.rotary_emb.inv_freq"));
   CHECK_OK(with_tensor("something.else"));
-  for (const char* name : {"model.layers.0.mlp.up_proj.qweight", "model.layers.0.mlp.up_proj.weight_scale", "model.layers.0.mlp.up_proj.SCB",
-                           "model.layers.0.mlp.up_proj.weight.absmax", "model.layers.0.mlp.up_proj.weight_packed"}) {
+  for (const char* name : {"model.layers.0.mlp.up_proj.qweight", "model.layers.0.mlp.up_proj.weight_scale",
+                           "model.layers.0.mlp.up_proj.SCB", "model.layers.0.mlp.up_proj.weight.absmax",
+                           "model.layers.0.mlp.up_proj.weight_packed"}) {
     const Status status = with_tensor(name);
     CHECK_REASON(status, Reason::kUnsupported);
     CHECK(says(status, name));
@@ -312,11 +323,13 @@ TEST(refuses_broken_indexes) {
   CHECK_EQ(refuse("{"), std::string("bad-checkpoint: I: this is no JSON: a key in quotes is expected (byte 1)."));
   CHECK_EQ(refuse("{}"), std::string("bad-checkpoint: I: there is no object weight_map."));
   CHECK_EQ(refuse(R"({"weight_map": {}})"), std::string("bad-checkpoint: I: weight_map is empty."));
-  for (const char* name : {R"("../x.safetensors")", R"("a/x.safetensors")", R"("a\\x.safetensors")", R"("..")", R"("")", R"("x\u0000.safetensors")", "3"}) {
+  for (const char* name : {R"("../x.safetensors")", R"("a/x.safetensors")", R"("a\\x.safetensors")", R"("..")", R"("")",
+                           R"("x\u0000.safetensors")", "3"}) {
     CHECK_EQ(refuse(std::string(R"({"weight_map": {"a": )") + name + "}}").substr(0, 44),
              std::string("bad-checkpoint: I: tensor \"a\" is said to lie in").substr(0, 44));
   }
-  CHECK_EQ(refuse(R"({"weight_map": {"a": "x.bin"}})"), std::string("unsupported: I: tensor \"a\" lies in \"x.bin\", which is no safetensors file."));
+  CHECK_EQ(refuse(R"({"weight_map": {"a": "x.bin"}})"),
+           std::string("unsupported: I: tensor \"a\" lies in \"x.bin\", which is no safetensors file."));
 }
 
 TEST(refuses_shards_that_do_not_match_their_index) {
@@ -326,7 +339,8 @@ TEST(refuses_shards_that_do_not_match_their_index) {
   CHECK_OK(write_random_checkpoint(folder.path(), shape));
   CHECK_OK(load(folder.path()).status);
   const std::string index = read_file(folder.file("model.safetensors.index.json"));
-  replace_in_file(folder, "model.safetensors.index.json", "\"lm_head.weight\": \"model-00003", "\"lm_head.weight\": \"model-00001");
+  replace_in_file(folder, "model.safetensors.index.json", "\"lm_head.weight\": \"model-00003",
+                  "\"lm_head.weight\": \"model-00001");
   Status status = load(folder.path()).status;
   CHECK_REASON(status, Reason::kBadCheckpoint);
   CHECK(says(status, "says that tensor \"lm_head.weight\" lies in model-00001-of-00003.safetensors, but it does not."));

@@ -55,7 +55,8 @@ TEST(decodes_escapes_and_checks_utf8) {
   CHECK_EQ(text_of(read(R"("\"\\\/\b\f\n\r\t\u0041\u00e9\u20ac\ud83d\ude00")")), std::string("\"\\/\b\f\n\r\tAé€😀"));
   CHECK_EQ(text_of(read("\"é€😀\"")), std::string("é€😀"));
   CHECK_EQ(text_of(read(R"("a\u0000b")")).size(), size_t{3});
-  for (const char* bad : {"\"\xC0\x80\"", "\"\xE0\x80\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xF5\x80\x80\x80\"", "\"\xE2\x82\"", "\"\x80\""}) {
+  for (const char* bad : {"\"\xC0\x80\"", "\"\xE0\x80\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"",
+                          "\"\xF5\x80\x80\x80\"", "\"\xE2\x82\"", "\"\x80\""}) {
     CHECK_EQ(refusal(bad), std::string("a string is not valid UTF-8 (byte 1)"));
   }
   CHECK_EQ(refusal(R"("\ud83d")"), std::string("half a surrogate pair stands in a string (byte 7)"));
@@ -116,14 +117,17 @@ TEST(leaves_the_value_alone_when_it_refuses) {
 }
 
 TEST(shows_values_briefly_and_without_control_bytes) {
-  CHECK_EQ(read("{\"a\": [1, 2.5, \"x\\u001b\\\"\", null, true]}").brief(), std::string(R"({"a": [1, 2.5, "x\u001b\"", null, true]})"));
+  CHECK_EQ(read("{\"a\": [1, 2.5, \"x\\u001b\\\"\", null, true]}").brief(),
+           std::string(R"({"a": [1, 2.5, "x\u001b\"", null, true]})"));
   const std::string brief = read("\"" + std::string(500, 'x') + "é\"").brief();
   CHECK(brief.size() <= 64 && brief.ends_with("..."));
   CHECK_EQ(json_quoted("a\nb\x7F"), std::string("\"a\\u000ab\\u007f\""));
   // A cut never leaves half a character.
   JsonValue again;
   std::string error;
-  for (size_t size = 100; size < 130; size++) CHECK(parse_json(json_quoted(std::string(size, 'x') + "€€€€€€€€"), {}, &again, &error));
+  for (size_t size = 100; size < 130; size++) {
+    CHECK(parse_json(json_quoted(std::string(size, 'x') + "€€€€€€€€"), {}, &again, &error));
+  }
 }
 
 TEST_MAIN()

@@ -1,5 +1,5 @@
-// Seeded mutations of text: bytes flipped, ranges cut, doubled and moved, numbers and strings replaced by ones that have
-// broken parsers before. The same seed gives the same mutants everywhere.
+// Seeded mutations of text: bytes flipped, ranges cut, doubled and moved, numbers and strings replaced by ones that
+// have broken parsers before. The same seed gives the same mutants everywhere.
 #pragma once
 
 #include <algorithm>
@@ -26,21 +26,27 @@ class Mutator {
 
  private:
   void change(std::string* text) {
-    static constexpr const char* kTokens[] = {"null", "true", "{}", "[]", "\"\"", "0", "-1", "1e308", "1.5", "[[[[", "\"\\u0000\"", "\\ud800",
-                                              "18446744073709551615", "9223372036854775807", "2147483648", "\xFF", "\"F32\"", "\"BOOL\"", ",", ":", "}"};
+    static constexpr const char* kTokens[] = {
+        "null", "true", "{}", "[]", "\"\"", "0", "-1", "1e308", "1.5", "[[[[", "\"\\u0000\"", "\\ud800", ",", ":", "}", "\xFF",
+        "\"F32\"", "\"BOOL\"", "2147483648", "9223372036854775807", "18446744073709551615"};
     const size_t at = below(text->size());
     const size_t length = std::min<size_t>(text->size() - at, 1 + below(below(2) == 0 ? 4 : 40));
+    const char* token = kTokens[below(std::size(kTokens))];
     switch (below(9)) {
-      case 0: if (!text->empty()) (*text)[at] = static_cast<char>((*text)[at] ^ 1 << below(8)); break;
-      case 1: if (!text->empty()) (*text)[at] = static_cast<char>(below(256)); break;
+      case 0: flip(text, at, 1 << below(8)); break;
+      case 1: flip(text, at, static_cast<int>(below(256))); break;
       case 2: text->erase(at, length); break;
       case 3: text->insert(below(text->size() + 1), text->substr(at, length)); break;
-      case 4: text->insert(at, kTokens[below(std::size(kTokens))]); break;
-      case 5: text->replace(at, length, kTokens[below(std::size(kTokens))]); break;
-      case 6: replace_run(text, at, "0123456789", below(2) == 0 ? std::to_string(interesting()) : std::to_string(below(70))); break;
-      case 7: replace_value(text, at, kTokens[below(std::size(kTokens))]); break;
-      case 8: if (below(8) == 0) text->resize(at); break;
+      case 4: text->insert(at, token); break;
+      case 5: text->replace(at, length, token); break;
+      case 6: replace_run(text, at, "0123456789", std::to_string(below(2) == 0 ? interesting() : below(70))); break;
+      case 7: replace_value(text, at, token); break;
+      case 8: text->resize(below(8) == 0 ? at : text->size()); break;
     }
+  }
+
+  static void flip(std::string* text, size_t at, int bits) {
+    if (at < text->size()) (*text)[at] = static_cast<char>((*text)[at] ^ bits);
   }
 
   // The first run of these letters from `at` on becomes `with`.

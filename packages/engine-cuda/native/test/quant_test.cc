@@ -1,5 +1,6 @@
-// Quantised matrices: every layout against weights that an independent program packed (fixtures/make_quant_golden.py), bit
-// for bit; what is broken or unsupported in them is refused by name; a whole quantised model runs once it is dequantised.
+// Quantised matrices: every layout against weights that an independent program packed (fixtures/make_quant_golden.py),
+// bit for bit; what is broken or unsupported in them is refused by name; a whole quantised model runs once it is
+// dequantised.
 #include "src/checkpoint/quant.h"
 
 #include <bit>
@@ -63,7 +64,9 @@ std::string config_refusal(const char* text) {
 }
 
 // The same bits, or both no number.
-bool same(float a, float b) { return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b) || (std::isnan(a) && std::isnan(b)); }
+bool same(float a, float b) {
+  return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b) || (std::isnan(a) && std::isnan(b));
+}
 
 // A directory over bytes that the test keeps.
 struct Shelf {
@@ -140,7 +143,10 @@ TEST(every_layout_dequantises_to_the_golden_weights_bit_for_bit) {
 
     const std::string scheme = one.find("activation") == nullptr ? "none" : *one.find("activation")->string();
     const auto kind = source->activation.kind;
-    CHECK_EQ(kind == ActivationScheme::Kind::kNone ? "none" : kind == ActivationScheme::Kind::kPerToken ? "per-token" : "per-tensor", scheme);
+    CHECK_EQ(kind == ActivationScheme::Kind::kNone       ? "none"
+             : kind == ActivationScheme::Kind::kPerToken ? "per-token"
+                                                         : "per-tensor",
+             scheme);
     CHECK_EQ(source->activation.scale, static_cast<float>(number_of(one.find("input_scale"), 0)));
     CHECK_EQ(source->activation.bound, static_cast<float>(number_of(one.find("bound"), 0)));
   }
@@ -178,7 +184,9 @@ TEST(e4m3_has_the_values_of_the_format) {
   CHECK_EQ(e4m3_to_float(0x7e), 448.0f);
   CHECK_EQ(e4m3_to_float(0xfe), -448.0f);
   CHECK(std::isnan(e4m3_to_float(0x7f)) && std::isnan(e4m3_to_float(0xff)));
-  for (int code = 1; code < 0x7f; code++) CHECK(e4m3_to_float(static_cast<uint8_t>(code)) > e4m3_to_float(static_cast<uint8_t>(code - 1)));
+  for (int code = 1; code < 0x7f; code++) {
+    CHECK(e4m3_to_float(static_cast<uint8_t>(code)) > e4m3_to_float(static_cast<uint8_t>(code - 1)));
+  }
 }
 
 TEST(refuses_configurations_by_name) {
@@ -200,21 +208,25 @@ TEST(refuses_configurations_by_name) {
       {R"({"quant_method": "fbgemm_fp8", "activation_scale_ub": -1})", "activation_scale_ub is -1"},
       {R"({"quant_method": "compressed-tensors", "format": "marlin-24"})", "format is \"marlin-24\""},
       {R"({"quant_method": "compressed-tensors", "format": "int-quantized"})", "config_groups is missing or empty"},
-      {R"({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 4, "type": "float"}}}})", "4-bit float"},
-      {R"({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"strategy": "tensor_group"}}}})", "strategy is \"tensor_group\""},
+      {R"({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 4, "type": "float"}}}})",
+       "4-bit float"},
+      {R"({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"strategy": "tensor_group"}}}})",
+       "strategy is \"tensor_group\""},
       {R"({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {}}}, "sparsity_config": {"format": "sparse-24-bitmask"}})",
        "format is \"sparse-24-bitmask\""},
       {R"({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {}}}, "transform_config": {"config_groups": {"u": {}}}})",
        "transform_config"},
       {R"({"quant_method": "bitsandbytes"})", "neither load_in_4bit nor load_in_8bit alone is true"},
-      {R"({"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "int4"})", "bnb_4bit_quant_type is \"int4\""},
+      {R"({"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "int4"})",
+       "bnb_4bit_quant_type is \"int4\""},
   };
   for (const auto& one : cases) {
     const std::string found = config_refusal(one.config);
     CHECK(found.starts_with("unsupported: Q"));
     CHECK(found.ends_with(std::string(": ") + one.expected + ", which is not supported."));
   }
-  CHECK_EQ(config_refusal(R"({"quant_method": "gptq", "group_size": "128"})"), std::string("bad-checkpoint: Q: group_size is \"128\"."));
+  CHECK_EQ(config_refusal(R"({"quant_method": "gptq", "group_size": "128"})"),
+           std::string("bad-checkpoint: Q: group_size is \"128\"."));
 }
 
 TEST(refuses_broken_gptq_modules_by_tensor) {
@@ -255,7 +267,8 @@ TEST(refuses_broken_gptq_modules_by_tensor) {
   CHECK(says(find(shelf, config), "holds a scale that is no finite number"));
   shelf.put("m.scales", TensorType::kF16, {2, 8}, scales.data());
   shelf.put("m.qweight", TensorType::kI32, {2, 9}, nullptr);
-  CHECK(says(find(shelf, config), "is [2, 9] I32, but [2, 8] I32 is expected of a gptq matrix of 8 outputs and 16 inputs"));
+  CHECK(says(find(shelf, config),
+             "is [2, 9] I32, but [2, 8] I32 is expected of a gptq matrix of 8 outputs and 16 inputs"));
 }
 
 TEST(refuses_other_broken_modules_by_tensor) {
@@ -281,7 +294,8 @@ TEST(refuses_other_broken_modules_by_tensor) {
     four.put("m.weight", TensorType::kU8, {64, 1}, nullptr);
     four.put("m.weight.absmax", TensorType::kF32, {8}, ones);
     four.put("m.weight.quant_map", TensorType::kF32, {16}, ones);
-    four.put("m.weight.quant_state.bitsandbytes__nf4", TensorType::kU8, {static_cast<int64_t>(text.size())}, text.data());
+    four.put("m.weight.quant_state.bitsandbytes__nf4", TensorType::kU8, {static_cast<int64_t>(text.size())},
+             text.data());
     return find(four, bnb);
   };
   CHECK_OK(with_state(R"({"blocksize": 16, "shape": [8, 16]})"));
@@ -291,7 +305,8 @@ TEST(refuses_other_broken_modules_by_tensor) {
   CHECK(says(with_state(R"({"blocksize": 16, "shape": [16, 8]})"), "the shape of this matrix"));
   CHECK(says(with_state(R"({"blocksize": 8, "shape": [8, 16]})"), "weight.absmax"));
 
-  const QuantConfig packed = config_of(R"({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 4}}}})");
+  const QuantConfig packed =
+      config_of(R"({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 4}}}})");
   Shelf ct;
   const int64_t sizes[2] = {8, 17};
   ct.put("m.weight_packed", TensorType::kI32, {8, 2}, nullptr);
@@ -330,7 +345,9 @@ TEST(a_quantised_model_gives_the_logits_of_its_dequantised_weights) {
     std::vector<float>& values = expected.emplace_back(codes.size());
     for (size_t i = 0; i < codes.size(); i++) codes[i] = static_cast<int8_t>(i * 37 % 255 - 127);
     for (size_t i = 0; i < scb.size(); i++) scb[i] = 0.1f + 0.01f * static_cast<float>(i);
-    for (size_t i = 0; i < codes.size(); i++) values[i] = static_cast<float>(codes[i]) * (scb[i / static_cast<size_t>(cols)] / 127.0f);
+    for (size_t i = 0; i < codes.size(); i++) {
+      values[i] = static_cast<float>(codes[i]) * (scb[i / static_cast<size_t>(cols)] / 127.0f);
+    }
     const std::string module = std::string("model.layers.0.") + linear.module;
     shelf.put(module + ".weight", TensorType::kI8, {rows, cols}, codes.data());
     shelf.put(module + ".SCB", TensorType::kF32, {rows}, scb.data());
@@ -339,13 +356,15 @@ TEST(a_quantised_model_gives_the_logits_of_its_dequantised_weights) {
   }
   const TensorDirectory directory(shelf.tensors, {file});
   Weights quantised;
-  CHECK(says(collect_weights(directory, config, &quantised, Quantised::kRead), "but config.json has no quantization_config"));
+  CHECK(says(collect_weights(directory, config, &quantised, Quantised::kRead),
+             "but config.json has no quantization_config"));
   config.quantization = config_of(R"({"quant_method": "bitsandbytes", "load_in_8bit": true})");
   Status status = collect_weights(directory, config, &quantised);
   CHECK_REASON(status, Reason::kUnsupported);
   CHECK(says(status, "the checkpoint is quantised (bitsandbytes)"));
   CHECK_OK(collect_weights(directory, config, &quantised, Quantised::kRead));
-  CHECK(quantised.layers[0].q.quant != nullptr && quantised.layers[0].k.quant == nullptr && quantised.fingerprint != plain.fingerprint);
+  CHECK(quantised.layers[0].q.quant != nullptr && quantised.layers[0].k.quant == nullptr &&
+        quantised.fingerprint != plain.fingerprint);
 
   ReferenceRun run;
   ReferenceRun wanted;

@@ -17,8 +17,9 @@ namespace chasqui {
 namespace {
 
 constexpr int32_t kBytes = 256;
-constexpr const char* kSpecialTokens[] = {"<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
-                                          "<|eot_id|>",        "<|eom_id|>",      "<|python_tag|>",      "<|finetune_right_pad_id|>"};
+constexpr const char* kSpecialTokens[] = {
+    "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
+    "<|eot_id|>",        "<|eom_id|>",      "<|python_tag|>",      "<|finetune_right_pad_id|>"};
 constexpr int32_t kSpecials = 8;  // the last ids of the vocabulary
 
 struct TensorPlan {
@@ -37,7 +38,8 @@ struct CloseFile {
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
 Status cannot_write(const std::string& path) {
-  return failure(Reason::kInternal, "Cannot write " + path + ": " + std::strerror(errno) + ".", "Check the folder and the free space.");
+  return failure(Reason::kInternal, "Cannot write " + path + ": " + std::strerror(errno) + ".",
+                 "Check the folder and the free space.");
 }
 
 Status write_text(const std::string& path, const std::string& text) {
@@ -48,7 +50,9 @@ Status write_text(const std::string& path, const std::string& text) {
 
 std::vector<TensorPlan> plan_tensors(const RandomCheckpoint& shape) {
   std::vector<TensorPlan> plan;
-  const auto matrix = [&](std::string name, int64_t rows, int64_t cols) { plan.push_back({std::move(name), rows, cols, false, shape.type}); };
+  const auto matrix = [&](std::string name, int64_t rows, int64_t cols) {
+    plan.push_back({std::move(name), rows, cols, false, shape.type});
+  };
   const auto norm = [&](std::string name) { plan.push_back({std::move(name), 1, shape.dim, true, shape.norm_type}); };
   const int64_t q_dim = int64_t{shape.n_heads} * shape.head_dim;
   const int64_t kv_dim = int64_t{shape.n_kv_heads} * shape.head_dim;
@@ -88,7 +92,8 @@ uint64_t seed_of(const std::string& name, uint64_t seed) {
 // Near enough to a standard normal: the sum of four 16-bit uniforms, centred and scaled. Within +-3.5.
 float normal(uint64_t* state) {
   const uint64_t bits = splitmix64(state);
-  const int32_t sum = static_cast<int32_t>((bits & 0xFFFF) + (bits >> 16 & 0xFFFF) + (bits >> 32 & 0xFFFF) + (bits >> 48));
+  const int32_t sum =
+      static_cast<int32_t>((bits & 0xFFFF) + (bits >> 16 & 0xFFFF) + (bits >> 32 & 0xFFFF) + (bits >> 48));
   return static_cast<float>(sum - 131070) * (1.0f / 37837.227f);
 }
 
@@ -128,7 +133,9 @@ bool write_values(const TensorPlan& tensor, uint64_t seed, std::FILE* file) {
   std::vector<char> buffer;
   for (int64_t left = tensor.rows * tensor.cols; left > 0; left -= kChunk) {
     buffer.clear();
-    for (int64_t i = 0; i < std::min(left, kChunk); i++) append_value(centre + scale * normal(&state), tensor.type, &buffer);
+    for (int64_t i = 0; i < std::min(left, kChunk); i++) {
+      append_value(centre + scale * normal(&state), tensor.type, &buffer);
+    }
     if (std::fwrite(buffer.data(), 1, buffer.size(), file) != buffer.size()) return false;
   }
   return true;
@@ -137,15 +144,18 @@ bool write_values(const TensorPlan& tensor, uint64_t seed, std::FILE* file) {
 // ---- Files ----
 
 const char* safetensors_name(DType type) { return type == DType::kF32 ? "F32" : type == DType::kF16 ? "F16" : "BF16"; }
-const char* torch_name(DType type) { return type == DType::kF32 ? "float32" : type == DType::kF16 ? "float16" : "bfloat16"; }
+const char* torch_name(DType type) {
+  return type == DType::kF32 ? "float32" : type == DType::kF16 ? "float16" : "bfloat16";
+}
 
 Status write_safetensors(const std::string& path, const TensorPlan* begin, const TensorPlan* end, uint64_t seed) {
   std::string header = "{\"__metadata__\":{\"format\":\"pt\"}";
   int64_t offset = 0;
   for (const TensorPlan* tensor = begin; tensor != end; tensor++) {
-    const std::string sizes = tensor->is_norm ? std::to_string(tensor->cols) : std::to_string(tensor->rows) + "," + std::to_string(tensor->cols);
-    header += ",\"" + tensor->name + "\":{\"dtype\":\"" + safetensors_name(tensor->type) + "\",\"shape\":[" + sizes + "],\"data_offsets\":[" +
-              std::to_string(offset) + "," + std::to_string(offset + tensor->bytes()) + "]}";
+    const std::string sizes = tensor->is_norm ? std::to_string(tensor->cols)
+                                              : std::to_string(tensor->rows) + "," + std::to_string(tensor->cols);
+    header += ",\"" + tensor->name + "\":{\"dtype\":\"" + safetensors_name(tensor->type) + "\",\"shape\":[" + sizes +
+              "],\"data_offsets\":[" + std::to_string(offset) + "," + std::to_string(offset + tensor->bytes()) + "]}";
     offset += tensor->bytes();
   }
   header += "}";
@@ -155,8 +165,11 @@ Status write_safetensors(const std::string& path, const TensorPlan* begin, const
 
   File file(std::fopen(path.c_str(), "wb"));
   if (!file) return cannot_write(path);
-  bool written = std::fwrite(length, 1, 8, file.get()) == 8 && std::fwrite(header.data(), 1, header.size(), file.get()) == header.size();
-  for (const TensorPlan* tensor = begin; tensor != end && written; tensor++) written = write_values(*tensor, seed, file.get());
+  bool written = std::fwrite(length, 1, 8, file.get()) == 8 &&
+                 std::fwrite(header.data(), 1, header.size(), file.get()) == header.size();
+  for (const TensorPlan* tensor = begin; tensor != end && written; tensor++) {
+    written = write_values(*tensor, seed, file.get());
+  }
   if (!written || std::fflush(file.get()) != 0) return cannot_write(path);
   return {};
 }
@@ -176,8 +189,9 @@ Status write_shards(const std::string& folder, const RandomCheckpoint& shape, co
       total += tensor->bytes();
     }
   }
-  return write_text(folder + "/model.safetensors.index.json",
-                    "{\n  \"metadata\": {\"total_size\": " + std::to_string(total) + "},\n  \"weight_map\": {" + map + "\n  }\n}\n");
+  return write_text(
+      folder + "/model.safetensors.index.json",
+      "{\n  \"metadata\": {\"total_size\": " + std::to_string(total) + "},\n  \"weight_map\": {" + map + "\n  }\n}\n");
 }
 
 // end_of_text, eom and eot where the vocabulary has room for special tokens, else its last id.
@@ -193,8 +207,11 @@ std::string stop_tokens(const RandomCheckpoint& shape) {
 }
 
 std::string config_text(const RandomCheckpoint& shape) {
-  std::string text = "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"model_type\": \"llama\",\n  \"hidden_act\": \"silu\",\n";
-  const auto field = [&text](const char* name, const std::string& value) { text += "  \"" + std::string(name) + "\": " + value + ",\n"; };
+  std::string text =
+      "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"model_type\": \"llama\",\n  \"hidden_act\": \"silu\",\n";
+  const auto field = [&text](const char* name, const std::string& value) {
+    text += "  \"" + std::string(name) + "\": " + value + ",\n";
+  };
   const auto number = [](double value) { return JsonValue(value).brief(); };
   field("attention_bias", "false");
   field("mlp_bias", "false");
@@ -207,11 +224,12 @@ std::string config_text(const RandomCheckpoint& shape) {
   field("max_position_embeddings", std::to_string(shape.context));
   field("rms_norm_eps", "1e-05");
   field("rope_theta", number(shape.rope_theta));
-  field("rope_scaling", shape.rope_factor == 1.0 ? "null"
-                                                 : "{\"rope_type\": \"llama3\", \"factor\": " + number(shape.rope_factor) +
-                                                       ", \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
-                                                       "\"original_max_position_embeddings\": " +
-                                                       std::to_string(shape.original_context) + "}");
+  field("rope_scaling", shape.rope_factor == 1.0
+                            ? "null"
+                            : "{\"rope_type\": \"llama3\", \"factor\": " + number(shape.rope_factor) +
+                                  ", \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
+                                  "\"original_max_position_embeddings\": " +
+                                  std::to_string(shape.original_context) + "}");
   field("tie_word_embeddings", shape.tied ? "true" : "false");
   field("torch_dtype", std::string("\"") + torch_name(shape.type) + "\"");
   field("eos_token_id", stop_tokens(shape));
@@ -245,8 +263,10 @@ std::string tokenizer_text(const RandomCheckpoint& shape) {
   const int32_t first_special = shape.vocab - kSpecials;
   std::string added;
   for (int32_t i = 0; i < kSpecials; i++) {
-    added += std::string(i > 0 ? "," : "") + "\n    {\"id\": " + std::to_string(first_special + i) + ", \"content\": \"" + kSpecialTokens[i] +
-             "\", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true}";
+    added +=
+        std::string(i > 0 ? "," : "") + "\n    {\"id\": " + std::to_string(first_special + i) + ", \"content\": \"" +
+        kSpecialTokens[i] +
+        "\", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true}";
   }
   std::string vocab;
   for (int32_t id = 0; id < first_special; id++) {
@@ -260,13 +280,18 @@ std::string tokenizer_text(const RandomCheckpoint& shape) {
       "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+";
   return "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": [" + added +
          "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [\n"
-         "    {\"type\": \"Split\", \"pattern\": {\"Regex\": \"" + pattern + "\"}, \"behavior\": \"Isolated\", \"invert\": false},\n"
+         "    {\"type\": \"Split\", \"pattern\": {\"Regex\": \"" +
+         pattern +
+         "\"}, \"behavior\": \"Isolated\", \"invert\": false},\n"
          "    {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": false}]},\n"
          "  \"post_processor\": null,\n"
-         "  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true},\n"
-         "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, \"continuing_subword_prefix\": null, "
+         "  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": "
+         "true},\n"
+         "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, \"continuing_subword_prefix\": "
+         "null, "
          "\"end_of_word_suffix\": null, \"fuse_unk\": false, \"byte_fallback\": false, \"ignore_merges\": true,\n"
-         "    \"vocab\": {" + vocab + "},\n    \"merges\": []}\n}\n";
+         "    \"vocab\": {" +
+         vocab + "},\n    \"merges\": []}\n}\n";
 }
 
 }  // namespace
@@ -276,9 +301,13 @@ Status write_random_checkpoint(const std::string& folder, const RandomCheckpoint
   const std::vector<TensorPlan> plan = plan_tensors(shape);
   Status status = write_text(folder + "/config.json", config_text(shape));
   if (status.ok()) {
-    status = write_text(folder + "/generation_config.json", "{\n  \"eos_token_id\": " + stop_tokens(shape) + ",\n  \"do_sample\": true,\n  \"temperature\": 0.6,\n  \"top_p\": 0.9\n}\n");
+    status = write_text(folder + "/generation_config.json",
+                        "{\n  \"eos_token_id\": " + stop_tokens(shape) +
+                            ",\n  \"do_sample\": true,\n  \"temperature\": 0.6,\n  \"top_p\": 0.9\n}\n");
   }
-  if (status.ok() && shape.vocab >= kBytes + kSpecials) status = write_text(folder + "/tokenizer.json", tokenizer_text(shape));
+  if (status.ok() && shape.vocab >= kBytes + kSpecials) {
+    status = write_text(folder + "/tokenizer.json", tokenizer_text(shape));
+  }
   if (!status.ok()) return status;
   if (shape.shards > 1) return write_shards(folder, shape, plan);
   std::remove((folder + "/model.safetensors.index.json").c_str());  // of an earlier form in the same folder

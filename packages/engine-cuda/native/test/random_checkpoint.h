@@ -1,6 +1,6 @@
-// Writes a complete Hugging Face folder of a Llama with random weights: config, generation config, safetensors (one file
-// or shards) and a byte-level tokenizer. The same shape and seed give the same bytes on every machine; a tensor's values
-// depend on the seed and its name only, so tied, sharded and plain forms of one seed hold the same numbers.
+// Writes a complete Hugging Face folder of a Llama with random weights: config, generation config, safetensors (one
+// file or shards) and a byte-level tokenizer. The same shape and seed give the same bytes on every machine; a tensor's
+// values depend on the seed and its name only, so tied, sharded and plain forms of one seed hold the same numbers.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,10 @@ struct RandomCheckpoint {
   DType type = DType::kBF16;       // of the matrices
   DType norm_type = DType::kBF16;  // of the norms; mixed types are allowed in a checkpoint
   double rope_theta = 500000.0;
-  double rope_factor = 8.0;            // llama3 scaling; 1 writes "rope_scaling": null
-  int32_t original_context = 128;      // of the scaling
-  bool tied = false;                   // no lm_head tensor
-  int32_t shards = 1;                  // over 1: model-0000i-of-0000n.safetensors and an index
+  double rope_factor = 8.0;        // llama3 scaling; 1 writes "rope_scaling": null
+  int32_t original_context = 128;  // of the scaling
+  bool tied = false;               // no lm_head tensor
+  int32_t shards = 1;              // over 1: model-0000i-of-0000n.safetensors and an index
   uint64_t seed = 1;
 };
 

@@ -53,10 +53,13 @@ void check_golden_case(const JsonValue& golden) {
   CHECK_OK(parse_checkpoint_options(options, &shape));
   const Model model = random_model(shape);
   std::vector<int32_t> tokens;
-  for (const JsonValue& token : *golden.find("tokens")->array()) tokens.push_back(static_cast<int32_t>(*token.integer()));
+  for (const JsonValue& token : *golden.find("tokens")->array()) {
+    tokens.push_back(static_cast<int32_t>(*token.integer()));
+  }
 
   ReferenceRun run;
-  CHECK_OK(reference_forward(model.config, model.weights, tokens, points_named(*golden.find("rounding")->string()), &run));
+  CHECK_OK(
+      reference_forward(model.config, model.weights, tokens, points_named(*golden.find("rounding")->string()), &run));
   const size_t every = static_cast<size_t>(*golden.find("every")->integer());
   const size_t vocab = static_cast<size_t>(model.config.vocab);
   const JsonArray& rows = *golden.find("logits")->array();
@@ -70,7 +73,9 @@ void check_golden_case(const JsonValue& golden) {
   const JsonArray& hidden = *golden.find("hidden_rms")->array();
   const size_t layer_size = tokens.size() * static_cast<size_t>(model.config.dim);
   CHECK_EQ(hidden.size() * layer_size, run.hidden.size());
-  for (size_t i = 0; i < hidden.size(); i++) CHECK_NEAR(rms(&run.hidden[i * layer_size], layer_size), number(hidden[i]), 1e-12);
+  for (size_t i = 0; i < hidden.size(); i++) {
+    CHECK_NEAR(rms(&run.hidden[i * layer_size], layer_size), number(hidden[i]), 1e-12);
+  }
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ import { readSnapshot } from "./snapshot-file.ts"
 /** How often text that was printed goes to the host while code runs. */
 const outputIntervalMs = 40
 
-/** The kernel's limit comes first where there is one; this check holds where there is none. */
+/** The host watches this too, on Linux; elsewhere this is the only check. */
 let mostResidentBytes = Number.POSITIVE_INFINITY
 
 const boxes = new Map<number, PythonIsolate>()
@@ -31,7 +31,7 @@ function send(reply: Reply, attachments: readonly Uint8Array[] = []): void {
   for (const part of encodeFrame(reply, attachments)) replies.write(part)
 }
 
-/** 0 where the walls hide it: there the kernel holds the limit. */
+/** 0 where the walls hide it. */
 function residentBytes(): number {
   try {
     return process.memoryUsage.rss()
@@ -68,7 +68,7 @@ async function answer(request: Request, attachment: Uint8Array<ArrayBuffer>): Pr
     case "run":
       return run(box, request)
     case "put":
-      return send({ type: "put", id: request.id, stored: await box.put(request.path, attachment.buffer) })
+      return send({ type: "put", id: request.id, stored: await box.put(request.path, attachment.slice().buffer) })
     case "take": {
       const contents = await box.take(request.path)
       return send(
@@ -86,7 +86,7 @@ async function answer(request: Request, attachment: Uint8Array<ArrayBuffer>): Pr
 
 async function start(request: Extract<Request, { type: "start" }>, attachment: Uint8Array<ArrayBuffer>): Promise<void> {
   const { limits, snapshot } = request
-  mostResidentBytes = request.memoryMb * 1024 * 1024
+  mostResidentBytes = request.residentMb * 1024 * 1024
   const pyodide = readPyodideFiles(request.pyodideFolder, limits.memoryMb * 1024 * 1024)
   const contents = cutBytes(attachment, request.wheels)
   const wheels = request.wheels.map(({ name }, i) => ({ name, contents: contents[i]! }))

@@ -183,7 +183,7 @@ class Sandbox implements PythonSandbox {
         { type: "run", box: box.number, code, timeoutMs },
         { deadlineMs: timeoutMs + graceMs + lateMs, onOutput: hear },
       )
-      if (reply.type !== "ran") throw new ProcessGone("The sandbox process lost the interpreter")
+      if (reply.type !== "ran") throw new ProcessGone("the sandbox process lost the interpreter")
       if (reply.outcome.status === "died") box.lose()
       return outcomeOf(reply.outcome, attachment, facts())
     } catch (error) {

@@ -5,7 +5,7 @@ import type { Attack } from "./attacks.ts"
 
 export const attackLimits = {
   timeoutMs: 20_000,
-  graceMs: 300,
+  graceMs: 200,
   memoryMb: 96,
   heapMb: 128,
   outputBytes: 20_000,
@@ -21,7 +21,7 @@ export interface Range {
 }
 
 export function attackRange(): Range {
-  const sandbox = pythonSandbox({ limits: attackLimits, spares: 2, maxSandboxes: 6 })
+  const sandbox = pythonSandbox({ limits: attackLimits, spares: 1, maxSandboxes: 6 })
   let session = 0
   const attack = async (attack: Attack) => {
     await sandbox.run("if 'neighbour' not in globals(): neighbour = 'unharmed'", { session: "neighbour" })

@@ -1,5 +1,5 @@
 /**
- * What hostile or careless code may try, one entry for each attack, with what must come of it. The list is run once by the fast suite
+ * (Long because it is one table.) What hostile or careless code may try, one entry for each attack, with what must come of it. The list is run once by the fast suite
  * and many times by the slow one. An outcome is written as its status and, for an error, a pattern of its message.
  */
 
@@ -39,7 +39,7 @@ proxy = cells["outside"]["sleep"]
 `
 
 /** These must be stopped, so they are given little time; all others more than they need on a busy machine. */
-export const timeAttacks: readonly Attack[] = withTime(400, [
+export const timeAttacks: readonly Attack[] = withTime(250, [
   { name: "an endless loop", code: "while True: pass", ends: ["timeout"] },
   { name: "an endless loop over a C iterator", code: "for _ in iter(int, 1): pass", ends: ["timeout"] },
   {
@@ -169,14 +169,14 @@ export const memoryAttacks: readonly Attack[] = [
     name: "objects of JavaScript",
     code: "from pyodide.ffi import to_js\nkeep = []\nwhile True: keep.append(to_js(list(range(100000))))",
     ends: ["died", "error", "timeout"],
-    timeoutMs: 2000,
+    timeoutMs: 1000,
     spoils: true,
   },
   {
     name: "proxies for JavaScript",
     code: "from pyodide.ffi import create_proxy\nkeep = []\nwhile True: keep.append(create_proxy([]))",
     ends: ["died", "timeout", "error"],
-    timeoutMs: 2000,
+    timeoutMs: 1000,
     spoils: true,
   },
   {
@@ -197,7 +197,7 @@ export const memoryAttacks: readonly Attack[] = [
     ends: ["error: OSError", "died"],
     spoils: true,
   },
-  { name: "a result of 50 MB", code: "'x' * 50_000_000", ends: ["completed"] },
+  { name: "a result of 20 MB", code: "'x' * 20_000_000", ends: ["completed"] },
   { name: "a traceback of 50 MB", code: "raise ValueError('x' * 50_000_000)", ends: ["error: ValueError"] },
   {
     name: "a repr of 50 MB",
@@ -229,7 +229,7 @@ export const fileAttacks: readonly Attack[] = [
     name: "folders in folders without end",
     code: "import os\nwhile True: os.mkdir('d'); os.chdir('d')",
     ends: ["error: OSError", "timeout", "died"],
-    timeoutMs: 2000,
+    timeoutMs: 1000,
     spoils: true,
   },
   {
@@ -477,7 +477,7 @@ export const endAttacks: readonly Attack[] = [
   },
   {
     name: "exceptions that are nested deeply",
-    code: "e = None\nfor i in range(50000):\n  n = ValueError(i); n.__cause__ = e; e = n\nraise e",
+    code: "e = None\nfor i in range(20000):\n  n = ValueError(i); n.__cause__ = e; e = n\nraise e",
     ends: ["error: ValueError", "died"],
     timeoutMs: 5000,
     spoils: true,
@@ -590,7 +590,8 @@ export const runnerAttacks: readonly Attack[] = [
 ]
 
 function withTime(timeoutMs: number, list: readonly Attack[]): readonly Attack[] {
-  return list.map((attack) => ({ timeoutMs, ...attack }))
+  // On a busy machine the interrupt may come too late for an interpreter that would have heeded it.
+  return list.map((attack) => ({ timeoutMs, ...attack, ends: [...attack.ends, "died"] }))
 }
 
 export const attacks: readonly Attack[] = [

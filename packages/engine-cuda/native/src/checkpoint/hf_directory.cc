@@ -22,8 +22,9 @@ bool is_plain_name(const std::string& name) {
 
 // A folder without safetensors: what lies there instead is named, since it says what to do.
 Status no_weights(const std::string& folder) {
-  static constexpr const char* kOthers[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth",
-                                            "consolidated.safetensors", "flax_model.msgpack", "tf_model.h5"};
+  static constexpr const char* kOthers[] = {"pytorch_model.bin",   "pytorch_model.bin.index.json",
+                                            "consolidated.00.pth", "consolidated.safetensors",
+                                            "flax_model.msgpack",  "tf_model.h5"};
   for (const char* other : kOthers) {
     if (!path_exists(folder + "/" + other)) continue;
     return failure(Reason::kUnsupported, folder + " holds its weights in " + other + ", which is not supported.",
@@ -69,9 +70,10 @@ Status open_shards(const std::string& folder, const std::string& index_path, Ten
     for (const std::string& tensor_name : tensor_names) {
       while (next < found.size() && found[next].name < tensor_name) next++;
       if (next == found.size() || found[next].name != tensor_name) {
-        return failure(Reason::kBadCheckpoint,
-                       index_path + " says that tensor " + json_quoted(tensor_name) + " lies in " + name + ", but it does not.",
-                       "Index and shards are of different checkpoints, or a shard is damaged: download them again.");
+        return failure(
+            Reason::kBadCheckpoint,
+            index_path + " says that tensor " + json_quoted(tensor_name) + " lies in " + name + ", but it does not.",
+            "Index and shards are of different checkpoints, or a shard is damaged: download them again.");
       }
       all.push_back(std::move(found[next++]));
     }
@@ -89,8 +91,9 @@ TensorDirectory::TensorDirectory(std::vector<Tensor> tensors, std::vector<std::s
 }
 
 const Tensor* TensorDirectory::find(std::string_view name) const {
-  const auto found = std::lower_bound(tensors_.begin(), tensors_.end(), name,
-                                      [](const Tensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
+  const auto found =
+      std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                       [](const Tensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
   return found != tensors_.end() && found->name == name ? &*found : nullptr;
 }
 
@@ -117,7 +120,8 @@ Status parse_shard_index(std::string_view text, const std::string& path, std::ve
     if (!file->ends_with(kSuffix)) {
       entries->clear();
       return failure(Reason::kUnsupported,
-                     path + ": tensor " + json_quoted(member.key) + " lies in " + json_quoted(*file) + ", which is no safetensors file.",
+                     path + ": tensor " + json_quoted(member.key) + " lies in " + json_quoted(*file) +
+                         ", which is no safetensors file.",
                      "Use the safetensors form of the checkpoint.");
     }
     entries->push_back({member.key, *file});

@@ -17,9 +17,11 @@ Status open_regular(const std::string& path, int* descriptor, size_t* bytes) {
   if (opened < 0) {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR) {
-      return failure(Reason::kNotFound, "There is no file " + path + ".", "Give the folder of a Hugging Face checkpoint.");
+      return failure(Reason::kNotFound, "There is no file " + path + ".",
+                     "Give the folder of a Hugging Face checkpoint.");
     }
-    return failure(Reason::kInternal, "Cannot open " + path + ": " + std::strerror(error) + ".", "Check the file's permissions.");
+    return failure(Reason::kInternal, "Cannot open " + path + ": " + std::strerror(error) + ".",
+                   "Check the file's permissions.");
   }
   struct stat info = {};
   if (::fstat(opened, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -43,7 +45,8 @@ Status MappedFile::open(const std::string& path, std::shared_ptr<MappedFile>* fi
     if (data == MAP_FAILED) {
       const std::string why = std::strerror(errno);
       ::close(descriptor);
-      return failure(Reason::kOutOfMemory, "Cannot map " + path + " (" + std::to_string(bytes) + " bytes): " + why + ".",
+      return failure(Reason::kOutOfMemory,
+                     "Cannot map " + path + " (" + std::to_string(bytes) + " bytes): " + why + ".",
                      "Free address space or raise the limit on virtual memory (ulimit -v).");
     }
   }
@@ -74,9 +77,10 @@ Status read_small_file(const std::string& path, size_t max_bytes, std::string* t
   if (Status status = open_regular(path, &descriptor, &bytes); !status.ok()) return status;
   if (bytes > max_bytes) {
     ::close(descriptor);
-    return failure(Reason::kBadCheckpoint,
-                   path + " has " + std::to_string(bytes) + " bytes; at most " + std::to_string(max_bytes) + " are read.",
-                   "Check that this is the file of a checkpoint.");
+    return failure(
+        Reason::kBadCheckpoint,
+        path + " has " + std::to_string(bytes) + " bytes; at most " + std::to_string(max_bytes) + " are read.",
+        "Check that this is the file of a checkpoint.");
   }
   text->resize(bytes);
   size_t have = 0;
@@ -88,7 +92,8 @@ Status read_small_file(const std::string& path, size_t max_bytes, std::string* t
   }
   ::close(descriptor);
   if (have == bytes) return {};
-  return failure(Reason::kInternal, "Cannot read " + path + " to its end.", "Check the disk, and download the file again.");
+  return failure(Reason::kInternal, "Cannot read " + path + " to its end.",
+                 "Check the disk, and download the file again.");
 }
 
 bool path_exists(const std::string& path) {

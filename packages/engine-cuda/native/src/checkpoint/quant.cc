@@ -22,7 +22,9 @@ void dequantise_row(const QuantMatrix& matrix, int64_t row, float* out) {
     const int nibble = codes[j / 2] >> (j % 2 == 0 ? 0 : 4) & 15;  // of the kinds that have two codes to a byte
     float value = 0.0f;
     switch (matrix.kind) {
-      case QuantKind::kInt4: value = static_cast<float>(nibble - (matrix.zeros.empty() ? 8 : matrix.zeros[group])); break;
+      case QuantKind::kInt4:
+        value = static_cast<float>(nibble - (matrix.zeros.empty() ? 8 : matrix.zeros[group]));
+        break;
       case QuantKind::kInt8:
         value = static_cast<float>(static_cast<int8_t>(codes[j]) - (matrix.zeros.empty() ? 0 : matrix.zeros[group]));
         break;

@@ -1,6 +1,6 @@
-// One form for the weights of every quantised checkpoint: codes, scales, zeros, and the order of the inputs. Each reader
-// (quant_fp8, quant_awq, quant_gptq, quant_compressed_tensors, quant_bnb) turns its own layout into this one exactly;
-// what is behind it (a backend that repacks, the reference) knows only this.
+// One form for the weights of every quantised checkpoint: codes, scales, zeros, and the order of the inputs. Each
+// reader (quant_fp8, quant_awq, quant_gptq, quant_compressed_tensors, quant_bnb) turns its own layout into this one
+// exactly; what is behind it (a backend that repacks, the reference) knows only this.
 //
 //   weight[row][order[j]] = value(code[row][j], zero[row][j / group]) * scale[row][j / group]
 #pragma once
@@ -47,8 +47,8 @@ struct ActivationScheme {
   float bound = 0.0f;  // kPerToken: the largest |x| that counts (fbgemm); 0 where there is none
 };
 
-// A quantised matrix as it lies in its file: checked, but not yet unpacked. It refers to mapped files and is good for as
-// long as the Weights that it came with.
+// A quantised matrix as it lies in its file: checked, but not yet unpacked. It refers to mapped files and is good for
+// as long as the Weights that it came with.
 struct QuantSource {
   QuantKind kind = QuantKind::kInt4;
   ActivationScheme activation;

@@ -1,5 +1,5 @@
-// AWQ, version "gemm": qweight I32 [in, out/8], qzeros I32 [in/group, out/8], scales [in/group, out]. Nibble i of word c
-// holds output 8c + kOrder[i]. weight = (q - zero) * scale.
+// AWQ, version "gemm": qweight I32 [in, out/8], qzeros I32 [in/group, out/8], scales [in/group, out]. Nibble i of word
+// c holds output 8c + kOrder[i]. weight = (q - zero) * scale.
 #include "quant_module.h"
 
 namespace chasqui {
@@ -30,7 +30,10 @@ Status unpack(const Tensor& qweight, const Tensor& qzeros, const Tensor& scale, 
   for (int64_t group = 0; group < groups; group++) {
     for (int64_t c = 0; c < words; c++) {
       const uint32_t word = word_at(qzeros, group * words + c);
-      for (int i = 0; i < 8; i++) matrix->zeros[static_cast<size_t>((8 * c + kOrder[i]) * groups + group)] = static_cast<int8_t>(word >> 4 * i & 15);
+      for (int i = 0; i < 8; i++) {
+        matrix->zeros[static_cast<size_t>((8 * c + kOrder[i]) * groups + group)] =
+            static_cast<int8_t>(word >> 4 * i & 15);
+      }
     }
   }
   drop_implicit_zeros(matrix);
@@ -44,11 +47,14 @@ Status find_awq(const QuantModule& module, std::shared_ptr<QuantSource>* source)
   const Tensor* qweight = nullptr;
   const Tensor* qzeros = nullptr;
   const Tensor* scales = nullptr;
-  if (module.rows % 8 != 0 || module.cols % 2 != 0) return module.unsupported("a number of outputs that is no multiple of 8");
+  if (module.rows % 8 != 0 || module.cols % 2 != 0) {
+    return module.unsupported("a number of outputs that is no multiple of 8");
+  }
   if (Status status = module.expect_floats("scales", &scales); !status.ok()) return status;
   const int64_t groups = scales->shape.size() == 2 ? scales->shape[0] : 0;
   const int64_t wanted = module.config.group_size;
-  if (groups < 1 || module.cols % groups != 0 || (wanted != 0 && groups != (wanted < 0 ? 1 : (module.cols + wanted - 1) / wanted))) {
+  if (groups < 1 || module.cols % groups != 0 ||
+      (wanted != 0 && groups != (wanted < 0 ? 1 : (module.cols + wanted - 1) / wanted))) {
     return module.bad(*scales, "one row of scales for each group of " + std::to_string(wanted) + " inputs");
   }
   Status status = module.expect("scales", {scales->type}, {groups, module.rows}, &scales);
@@ -58,7 +64,9 @@ Status find_awq(const QuantModule& module, std::shared_ptr<QuantSource>* source)
   auto found = std::make_shared<QuantSource>();
   found->kind = QuantKind::kInt4;
   found->stored = stored_bytes({qweight, scales, qzeros});
-  found->unpack = [qweight = *qweight, qzeros = *qzeros, scales = *scales](QuantMatrix* matrix) { return unpack(qweight, qzeros, scales, matrix); };
+  found->unpack = [qweight = *qweight, qzeros = *qzeros, scales = *scales](QuantMatrix* matrix) {
+    return unpack(qweight, qzeros, scales, matrix);
+  };
   *source = std::move(found);
   return {};
 }

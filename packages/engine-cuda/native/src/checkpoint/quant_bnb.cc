@@ -1,7 +1,7 @@
 // bitsandbytes. Four bits (nf4, fp4): `weight` holds out*in/2 bytes of any type, flat over the rows, high nibble first;
-// weight.quant_map F32 [16]; weight.absmax F32 [out*in/block], or U8 with weight.nested_absmax and weight.nested_quant_map
-// F32 [256]; weight.quant_state.bitsandbytes__nf4 (or __fp4) U8: the rest as JSON text. value = quant_map[code] * absmax.
-// Eight bits: weight I8 [out, in], SCB F32 [out]; value = code * SCB / 127.
+// weight.quant_map F32 [16]; weight.absmax F32 [out*in/block], or U8 with weight.nested_absmax and
+// weight.nested_quant_map F32 [256]; weight.quant_state.bitsandbytes__nf4 (or __fp4) U8: the rest as JSON text. value =
+// quant_map[code] * absmax. Eight bits: weight I8 [out, in], SCB F32 [out]; value = code * SCB / 127.
 #include <algorithm>
 
 #include "quant_module.h"
@@ -23,7 +23,9 @@ struct FourBitTensors {
 };
 
 Status unpack_four_bit(const FourBitTensors& from, QuantMatrix* matrix) {
-  if (Status status = new_matrix(QuantKind::kTable4, from.rows, from.cols, from.block, matrix); !status.ok()) return status;
+  if (Status status = new_matrix(QuantKind::kTable4, from.rows, from.cols, from.block, matrix); !status.ok()) {
+    return status;
+  }
   matrix->table = from.table;
   const size_t bytes = static_cast<size_t>(from.rows * from.cols / 2);
   for (size_t i = 0; i < bytes; i++) {
@@ -50,7 +52,9 @@ Status read_state(const QuantModule& module, const Tensor& state, FourBitTensors
   const std::string_view text(reinterpret_cast<const char*>(state.data), static_cast<size_t>(state.bytes));
   JsonLimits limits;
   limits.bytes = 1 << 16;
-  if (state.type != TensorType::kU8 || !parse_json(text, limits, &json, &error)) return module.bad(state, "a JSON text in U8");
+  if (state.type != TensorType::kU8 || !parse_json(text, limits, &json, &error)) {
+    return module.bad(state, "a JSON text in U8");
+  }
   const auto whole = [&json](const char* key, int64_t otherwise) {
     const JsonValue* value = json.find(key);
     return value == nullptr || value->integer() == nullptr ? otherwise : *value->integer();
@@ -60,15 +64,18 @@ Status read_state(const QuantModule& module, const Tensor& state, FourBitTensors
   if (tensors->block < 2 || tensors->block > 1 << 16 || tensors->nested_block < 1 || tensors->nested_block > 1 << 16) {
     return module.bad(state, "a blocksize");
   }
-  if (module.cols % tensors->block != 0) return module.unsupported("blocks of " + std::to_string(tensors->block) + " weights that cross rows");
+  if (module.cols % tensors->block != 0) {
+    return module.unsupported("blocks of " + std::to_string(tensors->block) + " weights that cross rows");
+  }
   double offset = 0.0;
   const JsonValue* given = json.find("nested_offset");
   if (given != nullptr && !given->is_null() && !given->number(&offset)) return module.bad(state, "a nested_offset");
   tensors->nested_offset = static_cast<float>(offset);
   const JsonValue* shape = json.find("shape");
   const JsonArray* sizes = shape == nullptr ? nullptr : shape->array();
-  const bool fits = sizes != nullptr && sizes->size() == 2 && (*sizes)[0].integer() != nullptr && (*sizes)[1].integer() != nullptr &&
-                    *(*sizes)[0].integer() == module.rows && *(*sizes)[1].integer() == module.cols;
+  const bool fits = sizes != nullptr && sizes->size() == 2 && (*sizes)[0].integer() != nullptr &&
+                    (*sizes)[1].integer() != nullptr && *(*sizes)[0].integer() == module.rows &&
+                    *(*sizes)[1].integer() == module.cols;
   return fits ? Status{} : module.bad(state, "the shape of this matrix");
 }
 
@@ -80,7 +87,8 @@ Status find_four_bit(const QuantModule& module, const Tensor& state, std::shared
   const int64_t blocks = module.rows * module.cols / tensors.block;
   const Tensor* weight = module.find("weight");
   if (weight == nullptr || weight->bytes != module.rows * module.cols / 2) {
-    return module.bad(weight == nullptr ? state : *weight, std::to_string(module.rows * module.cols / 2) + " bytes of codes");
+    return module.bad(weight == nullptr ? state : *weight,
+                      std::to_string(module.rows * module.cols / 2) + " bytes of codes");
   }
   const Tensor* absmax = nullptr;
   const Tensor* map = nullptr;
@@ -109,7 +117,10 @@ Status find_four_bit(const QuantModule& module, const Tensor& state, std::shared
 }
 
 Status unpack_eight_bit(const Tensor& weight, const Tensor& scb, QuantMatrix* matrix) {
-  if (Status status = new_matrix(QuantKind::kInt8, weight.shape[0], weight.shape[1], weight.shape[1], matrix); !status.ok()) return status;
+  if (Status status = new_matrix(QuantKind::kInt8, weight.shape[0], weight.shape[1], weight.shape[1], matrix);
+      !status.ok()) {
+    return status;
+  }
   if (Status status = read_floats(scb, &matrix->scales); !status.ok()) return status;
   for (float& scale : matrix->scales) scale /= 127.0f;
   std::memcpy(matrix->codes.get(), weight.data, static_cast<size_t>(weight.bytes));
@@ -122,7 +133,9 @@ Status find_eight_bit(const QuantModule& module, std::shared_ptr<QuantSource>* s
   Status status = module.expect("weight", {TensorType::kI8}, {module.rows, module.cols}, &weight);
   if (status.ok()) status = module.expect("SCB", {TensorType::kF32}, {module.rows}, &scb);
   const Tensor* layout = module.find("weight_format");  // 0: by rows; others are layouts of one generation of devices
-  if (status.ok() && layout != nullptr && (layout->bytes < 1 || layout->data[0] != std::byte{0})) status = module.unsupported("a weight_format other than rows");
+  if (status.ok() && layout != nullptr && (layout->bytes < 1 || layout->data[0] != std::byte{0})) {
+    status = module.unsupported("a weight_format other than rows");
+  }
   if (!status.ok()) return status;
   auto found = std::make_shared<QuantSource>();
   found->kind = QuantKind::kInt8;

@@ -1,7 +1,8 @@
-// compressed-tensors, format pack-quantized, 4 and 8 bits: weight_packed I32 [out, in*bits/32] (code i of word c belongs
-// to input c*32/bits + i and is stored plus 2^(bits-1)), weight_scale [out, groups], weight_shape [2]. Asymmetric:
-// weight_zero_point, packed along the outputs as I32 [ceil(out*bits/32), groups], or I8 [out, groups] from older writers.
-// weight_g_idx I32 [in] where inputs were ordered by activation. The 8-bit unpacked forms are in quant_fp8.cc.
+// compressed-tensors, format pack-quantized, 4 and 8 bits: weight_packed I32 [out, in*bits/32] (code i of word c
+// belongs to input c*32/bits + i and is stored plus 2^(bits-1)), weight_scale [out, groups], weight_shape [2].
+// Asymmetric: weight_zero_point, packed along the outputs as I32 [ceil(out*bits/32), groups], or I8 [out, groups] from
+// older writers. weight_g_idx I32 [in] where inputs were ordered by activation. The 8-bit unpacked forms are in
+// quant_fp8.cc.
 #include "quant_module.h"
 
 namespace chasqui {
@@ -62,7 +63,8 @@ Status check_shape(const QuantModule& module) {
     }
   }
   if (sizes[0] == module.rows && sizes[1] == module.cols) return {};
-  return module.bad(*shape, "the values of this shape (they are " + std::to_string(sizes[0]) + " and " + std::to_string(sizes[1]) + ")");
+  return module.bad(*shape, "the values of this shape (they are " + std::to_string(sizes[0]) + " and " +
+                                std::to_string(sizes[1]) + ")");
 }
 
 Status find_zeros(const QuantModule& module, int64_t groups, PackedTensors* tensors) {
@@ -80,7 +82,9 @@ Status find_zeros(const QuantModule& module, int64_t groups, PackedTensors* tens
 Status find_order(const QuantModule& module, int64_t groups, PackedTensors* tensors) {
   const Tensor* g_idx = module.find("weight_g_idx");
   if (g_idx == nullptr) return {};
-  if (Status status = module.expect("weight_g_idx", {TensorType::kI32}, {module.cols}, &g_idx); !status.ok()) return status;
+  if (Status status = module.expect("weight_g_idx", {TensorType::kI32}, {module.cols}, &g_idx); !status.ok()) {
+    return status;
+  }
   bool unused = true;
   for (int64_t i = 0; i < module.cols; i++) unused = unused && word_at(*g_idx, i) == 0xFFFFFFFFu;
   return unused ? Status{} : order_by_group(module, *g_idx, groups, &tensors->order);
@@ -95,12 +99,15 @@ Status find_packed(const QuantModule& module, std::shared_ptr<QuantSource>* sour
   tensors.cols = module.cols;
   tensors.bits = packed->shape.size() == 2 && packed->shape[1] == module.cols / 4 ? 8 : 4;
   const int64_t per_word = 32 / tensors.bits;
-  if (module.cols % per_word != 0) return module.unsupported("a number of inputs that is no multiple of " + std::to_string(per_word));
+  if (module.cols % per_word != 0) {
+    return module.unsupported("a number of inputs that is no multiple of " + std::to_string(per_word));
+  }
   Status status = module.expect("weight_packed", {TensorType::kI32}, {module.rows, module.cols / per_word}, &packed);
   if (status.ok()) status = module.expect_floats("weight_scale", &scale);
   if (!status.ok()) return status;
   const int64_t groups = scale->shape.size() == 2 ? scale->shape[1] : 1;
-  if (scale->shape.empty() || scale->shape.size() > 2 || scale->shape[0] != module.rows || groups < 1 || module.cols % groups != 0) {
+  if (scale->shape.empty() || scale->shape.size() > 2 || scale->shape[0] != module.rows || groups < 1 ||
+      module.cols % groups != 0) {
     return module.bad(*scale, "one scale for each output and group");
   }
   status = check_shape(module);

@@ -23,7 +23,8 @@ class Section {
     const JsonValue* value = find(key);
     if (value == nullptr || value->string() == nullptr) return otherwise;
     std::string text = *value->string();
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
     return text;
   }
   bool truth(const char* key, bool otherwise) const {
@@ -37,7 +38,8 @@ class Section {
     if (value == nullptr) return {};
     const int64_t* number = value->integer();
     if (number == nullptr || *number < low || *number > high) {
-      return failure(Reason::kBadCheckpoint, place_ + ": " + key + " is " + value->brief() + ".", "Give the config.json that belongs to the checkpoint.");
+      return failure(Reason::kBadCheckpoint, place_ + ": " + key + " is " + value->brief() + ".",
+                     "Give the config.json that belongs to the checkpoint.");
     }
     *out = *number;
     return {};
@@ -50,7 +52,9 @@ class Section {
     }
     return unsupported(std::string(key) + " is " + json_quoted(*out));
   }
-  Status unsupported(const std::string& what) const { return failure(Reason::kUnsupported, place_ + ": " + what + ", which is not supported.", kOtherForm); }
+  Status unsupported(const std::string& what) const {
+    return failure(Reason::kUnsupported, place_ + ": " + what + ", which is not supported.", kOtherForm);
+  }
   Section inside(const char* key) const { return Section(*find(key), place_ + "." + key); }
   const JsonValue& object() const { return object_; }
   const std::string& place() const { return place_; }
@@ -94,8 +98,10 @@ Status parse_block(const Section& section, const char* key, QuantConfig* config)
   const JsonValue* block = section.find(key);
   if (block == nullptr) return {};
   const JsonArray* sizes = block->array();
-  const bool pair = sizes != nullptr && sizes->size() == 2 && (*sizes)[0].integer() != nullptr && (*sizes)[1].integer() != nullptr;
-  if (!pair || *(*sizes)[0].integer() < 1 || *(*sizes)[1].integer() < 1 || *(*sizes)[0].integer() > 1 << 20 || *(*sizes)[1].integer() > 1 << 20) {
+  const bool pair =
+      sizes != nullptr && sizes->size() == 2 && (*sizes)[0].integer() != nullptr && (*sizes)[1].integer() != nullptr;
+  if (!pair || *(*sizes)[0].integer() < 1 || *(*sizes)[1].integer() < 1 || *(*sizes)[0].integer() > 1 << 20 ||
+      *(*sizes)[1].integer() > 1 << 20) {
     return section.unsupported(std::string(key) + " is " + block->brief());
   }
   config->block_rows = static_cast<int32_t>(*(*sizes)[0].integer());
@@ -126,7 +132,9 @@ Status parse_fbgemm(const Section& section, QuantConfig* config) {
 // One of config_groups: its weights must be int4, int8 or float8, scaled in a way that a matrix's tensors show.
 Status parse_group(const Section& group, QuantConfig* config) {
   std::string format;
-  if (Status status = group.one_of("format", {"", "pack-quantized", "int-quantized", "float-quantized", "naive-quantized"}, &format); !status.ok()) {
+  if (Status status = group.one_of(
+          "format", {"", "pack-quantized", "int-quantized", "float-quantized", "naive-quantized"}, &format);
+      !status.ok()) {
     return status;
   }
   if (group.find("weights") == nullptr) return group.unsupported("a group without weights");
@@ -135,7 +143,9 @@ Status parse_group(const Section& group, QuantConfig* config) {
   std::string strategy;
   int64_t bits = 0;
   if (Status status = weights.one_of("type", {"int", "float"}, &type); !status.ok()) return status;
-  if (Status status = weights.one_of("strategy", {"tensor", "channel", "group", "block"}, &strategy); !status.ok()) return status;
+  if (Status status = weights.one_of("strategy", {"tensor", "channel", "group", "block"}, &strategy); !status.ok()) {
+    return status;
+  }
   if (Status status = weights.whole("num_bits", 1, 32, 8, &bits); !status.ok()) return status;
   if (bits != 8 && !(bits == 4 && type == "int")) return weights.unsupported(std::to_string(bits) + "-bit " + type);
   if (strategy == "block") {
@@ -151,13 +161,18 @@ Status parse_group(const Section& group, QuantConfig* config) {
 
 Status parse_compressed_tensors(const Section& section, QuantConfig* config) {
   std::string format;
-  if (Status status = section.one_of("format", {"", "dense", "pack-quantized", "int-quantized", "float-quantized", "naive-quantized", "mixed-precision"}, &format);
+  if (Status status = section.one_of(
+          "format",
+          {"", "dense", "pack-quantized", "int-quantized", "float-quantized", "naive-quantized", "mixed-precision"},
+          &format);
       !status.ok()) {
     return status;
   }
   if (section.find("sparsity_config") != nullptr) {
     const Section sparsity = section.inside("sparsity_config");
-    if (sparsity.word("format", "dense") != "dense") return sparsity.unsupported("format is " + json_quoted(sparsity.word("format", "")));
+    if (sparsity.word("format", "dense") != "dense") {
+      return sparsity.unsupported("format is " + json_quoted(sparsity.word("format", "")));
+    }
   }
   for (const char* key : {"transform_config", "transforms_config"}) {
     const JsonValue* transform = section.find(key);
@@ -165,9 +180,14 @@ Status parse_compressed_tensors(const Section& section, QuantConfig* config) {
     if (groups != nullptr && groups->object() != nullptr && !groups->object()->empty()) return section.unsupported(key);
   }
   const JsonValue* groups = section.find("config_groups");
-  if (groups == nullptr || groups->object() == nullptr || groups->object()->empty()) return section.unsupported("config_groups is missing or empty");
+  if (groups == nullptr || groups->object() == nullptr || groups->object()->empty()) {
+    return section.unsupported("config_groups is missing or empty");
+  }
   for (const JsonMember& member : *groups->object()) {
-    if (Status status = parse_group(Section(member.value, section.place() + ".config_groups." + member.key), config); !status.ok()) return status;
+    if (Status status = parse_group(Section(member.value, section.place() + ".config_groups." + member.key), config);
+        !status.ok()) {
+      return status;
+    }
   }
   return {};
 }

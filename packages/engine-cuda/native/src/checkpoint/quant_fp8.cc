@@ -9,22 +9,24 @@ namespace {
 
 // How the elements of the scale tensor spread over the matrix.
 struct ScaleLayout {
-  int64_t group = 0;       // inputs to a scale
-  int64_t row_group = 1;   // outputs to a row of scales
+  int64_t group = 0;      // inputs to a scale
+  int64_t row_group = 1;  // outputs to a row of scales
 };
 
 int64_t parts(int64_t size, int64_t part) { return (size + part - 1) / part; }
 
 Status scale_layout(const QuantModule& module, const Tensor& scale, ScaleLayout* layout) {
   const QuantConfig& config = module.config;
-  if (config.block_rows > 0 && scale.shape == std::vector<int64_t>{parts(module.rows, config.block_rows), parts(module.cols, config.block_cols)}) {
+  if (config.block_rows > 0 && scale.shape == std::vector<int64_t>{parts(module.rows, config.block_rows),
+                                                                   parts(module.cols, config.block_cols)}) {
     *layout = {config.block_cols, config.block_rows};
     return {};
   }
   const int64_t groups = scale.shape.size() == 2 ? scale.shape[1] : 1;
   if (scale.elements() == 1) {
     *layout = {module.cols, module.rows};
-  } else if (!scale.shape.empty() && scale.shape.size() <= 2 && scale.shape[0] == module.rows && groups >= 1 && module.cols % groups == 0) {
+  } else if (!scale.shape.empty() && scale.shape.size() <= 2 && scale.shape[0] == module.rows && groups >= 1 &&
+             module.cols % groups == 0) {
     *layout = {module.cols / groups, 1};
   } else {
     return module.bad(scale, "one scale, one for each output, or one for each group");
@@ -40,7 +42,9 @@ Status find_zeros(const QuantModule& module, const Tensor& scale, QuantKind kind
   for (int64_t i = 0; i < found->bytes; i++) any = any || found->data[i] != std::byte{0};
   if (!any) return {};
   if (kind != QuantKind::kInt8) return module.unsupported("a zero point beside float weights");
-  if (found->type != TensorType::kI8 || found->elements() != scale.elements()) return module.bad(*found, shape_text(scale.shape) + " I8");
+  if (found->type != TensorType::kI8 || found->elements() != scale.elements()) {
+    return module.bad(*found, shape_text(scale.shape) + " I8");
+  }
   *zeros = found;
   return {};
 }
@@ -59,7 +63,8 @@ Status read_activation(const QuantModule& module, ActivationScheme* activation) 
   return {};
 }
 
-Status unpack(QuantKind kind, const Tensor& weight, const Tensor& scale, const Tensor* zeros, const ScaleLayout& layout, QuantMatrix* matrix) {
+Status unpack(QuantKind kind, const Tensor& weight, const Tensor& scale, const Tensor* zeros, const ScaleLayout& layout,
+              QuantMatrix* matrix) {
   const int64_t rows = weight.shape[0];
   std::vector<float> scales;
   if (Status status = new_matrix(kind, rows, weight.shape[1], layout.group, matrix); !status.ok()) return status;
@@ -92,11 +97,14 @@ Status find_scaled_bytes(const QuantModule& module, std::shared_ptr<QuantSource>
   if (status.ok()) status = module.expect_floats(scale_name, &scale);
   if (status.ok()) status = scale_layout(module, *scale, &layout);
   if (status.ok()) status = find_zeros(module, *scale, found->kind, &zeros);
-  if (status.ok() && module.find("weight_g_idx") != nullptr) status = module.unsupported("weight_g_idx beside 8-bit weights");
+  if (status.ok() && module.find("weight_g_idx") != nullptr) {
+    status = module.unsupported("weight_g_idx beside 8-bit weights");
+  }
   if (status.ok()) status = read_activation(module, &found->activation);
   if (!status.ok()) return status;
   found->stored = stored_bytes({weight, scale, zeros});
-  found->unpack = [kind = found->kind, weight = *weight, scale = *scale, zeros = zeros == nullptr ? Tensor{} : *zeros, layout](QuantMatrix* matrix) {
+  found->unpack = [kind = found->kind, weight = *weight, scale = *scale, zeros = zeros == nullptr ? Tensor{} : *zeros,
+                   layout](QuantMatrix* matrix) {
     return unpack(kind, weight, scale, zeros.data == nullptr ? nullptr : &zeros, layout, matrix);
   };
   *source = std::move(found);

@@ -36,7 +36,11 @@ Status unpack(const GptqTensors& from, QuantMatrix* matrix) {
   const int64_t cols = words * 32 / from.bits;
   const int64_t groups = from.scales.shape[0];
   std::vector<float> scales;
-  if (Status status = new_matrix(from.bits == 4 ? QuantKind::kInt4 : QuantKind::kInt8, rows, cols, cols / groups, matrix); !status.ok()) return status;
+  if (Status status =
+          new_matrix(from.bits == 4 ? QuantKind::kInt4 : QuantKind::kInt8, rows, cols, cols / groups, matrix);
+      !status.ok()) {
+    return status;
+  }
   if (Status status = read_floats(from.scales, &scales); !status.ok()) return status;
   matrix->scales = transposed(scales, rows, groups);
   matrix->order = from.order;
@@ -71,20 +75,26 @@ Status find_gptq(const QuantModule& module, std::shared_ptr<QuantSource>* source
   tensors.zero_offset = static_cast<uint32_t>(module.config.zero_offset);
   tensors.bits = module.config.bits;
   if (tensors.bits == 0) {
-    tensors.bits = !qweight->shape.empty() && qweight->shape[0] == module.cols / 4 ? 8 : 4;  // the module has a size of its own
+    tensors.bits =
+        !qweight->shape.empty() && qweight->shape[0] == module.cols / 4 ? 8 : 4;  // the module has a size of its own
   }
   const int64_t per_word = 32 / tensors.bits;
-  if (module.rows % per_word != 0 || module.cols % per_word != 0) return module.unsupported("a size that is no multiple of " + std::to_string(per_word));
+  if (module.rows % per_word != 0 || module.cols % per_word != 0) {
+    return module.unsupported("a size that is no multiple of " + std::to_string(per_word));
+  }
   const Tensor* qzeros = nullptr;
   const Tensor* scales = nullptr;
   if (Status status = module.expect_floats("scales", &scales); !status.ok()) return status;
   const int64_t groups = scales->shape.size() == 2 ? scales->shape[0] : 0;
   const int64_t wanted = module.config.group_size;
-  if (groups < 1 || module.cols % groups != 0 || (wanted != 0 && groups != (wanted < 0 ? 1 : (module.cols + wanted - 1) / wanted))) {
+  if (groups < 1 || module.cols % groups != 0 ||
+      (wanted != 0 && groups != (wanted < 0 ? 1 : (module.cols + wanted - 1) / wanted))) {
     return module.bad(*scales, "one row of scales for each group of " + std::to_string(wanted) + " inputs");
   }
   Status status = module.expect("scales", {scales->type}, {groups, module.rows}, &scales);
-  if (status.ok()) status = module.expect("qweight", {TensorType::kI32}, {module.cols / per_word, module.rows}, &qweight);
+  if (status.ok()) {
+    status = module.expect("qweight", {TensorType::kI32}, {module.cols / per_word, module.rows}, &qweight);
+  }
   if (status.ok()) status = module.expect("qzeros", {TensorType::kI32}, {groups, module.rows / per_word}, &qzeros);
   if (status.ok()) status = check_bias(module);
   if (status.ok() && module.find("g_idx") != nullptr) {

@@ -9,11 +9,12 @@
 
 namespace chasqui {
 
-Status QuantModule::expect(const char* suffix, std::initializer_list<TensorType> types, const std::vector<int64_t>& shape,
-                           const Tensor** out) const {
+Status QuantModule::expect(const char* suffix, std::initializer_list<TensorType> types,
+                           const std::vector<int64_t>& shape, const Tensor** out) const {
   const Tensor* tensor = find(suffix);
   if (tensor == nullptr) {
-    return failure(Reason::kBadCheckpoint, "Tensor " + path_ + "." + suffix + " (" + shape_text(shape) + ") is missing from the checkpoint.",
+    return failure(Reason::kBadCheckpoint,
+                   "Tensor " + path_ + "." + suffix + " (" + shape_text(shape) + ") is missing from the checkpoint.",
                    "Download the checkpoint again, and check that config.json belongs to it.");
   }
   std::string names;
@@ -31,15 +32,18 @@ Status QuantModule::expect_floats(const char* suffix, const Tensor** out) const 
     return failure(Reason::kBadCheckpoint, "Tensor " + path_ + "." + suffix + " is missing from the checkpoint.",
                    "Download the checkpoint again, and check that config.json belongs to it.");
   }
-  if (tensor->type != TensorType::kF32 && tensor->type != TensorType::kF16 && tensor->type != TensorType::kBF16) return bad(*tensor, "F32, F16 or BF16");
+  if (tensor->type != TensorType::kF32 && tensor->type != TensorType::kF16 && tensor->type != TensorType::kBF16) {
+    return bad(*tensor, "F32, F16 or BF16");
+  }
   *out = tensor;
   return {};
 }
 
 Status QuantModule::bad(const Tensor& tensor, const std::string& expected) const {
   return failure(Reason::kBadCheckpoint,
-                 "Tensor " + json_quoted(tensor.name) + " in " + *tensor.file + " is " + describe(tensor) + ", but " + expected + " is expected of a " +
-                     quant_method_name(config.method) + " matrix of " + std::to_string(rows) + " outputs and " + std::to_string(cols) + " inputs.",
+                 "Tensor " + json_quoted(tensor.name) + " in " + *tensor.file + " is " + describe(tensor) + ", but " +
+                     expected + " is expected of a " + quant_method_name(config.method) + " matrix of " +
+                     std::to_string(rows) + " outputs and " + std::to_string(cols) + " inputs.",
                  "Use the config.json that belongs to these weights.");
 }
 
@@ -65,7 +69,9 @@ Status find_quantised(const QuantModule& module, std::shared_ptr<QuantSource>* s
 std::vector<std::span<const std::byte>> stored_bytes(std::initializer_list<const Tensor*> tensors) {
   std::vector<std::span<const std::byte>> stored;
   for (const Tensor* tensor : tensors) {
-    if (tensor != nullptr && tensor->data != nullptr) stored.emplace_back(tensor->data, static_cast<size_t>(tensor->bytes));
+    if (tensor != nullptr && tensor->data != nullptr) {
+      stored.emplace_back(tensor->data, static_cast<size_t>(tensor->bytes));
+    }
   }
   return stored;
 }
@@ -78,7 +84,8 @@ Status new_matrix(QuantKind kind, int64_t rows, int64_t cols, int64_t group, Qua
   matrix->group = group;
   matrix->codes.reset(new (std::nothrow) uint8_t[static_cast<size_t>(rows * matrix->row_bytes())]);
   if (matrix->codes != nullptr) return {};
-  return failure(Reason::kOutOfMemory, "No memory for a quantised matrix of " + std::to_string(rows * matrix->row_bytes()) + " bytes.",
+  return failure(Reason::kOutOfMemory,
+                 "No memory for a quantised matrix of " + std::to_string(rows * matrix->row_bytes()) + " bytes.",
                  "Use a smaller model or a machine with more memory.");
 }
 
@@ -94,8 +101,10 @@ Status read_floats(const Tensor& tensor, std::vector<float>* values) {
       value = tensor.type == TensorType::kBF16 ? bf16_to_float(half) : half_to_float(half);
     }
     if (!std::isfinite(value)) {
-      return failure(Reason::kBadCheckpoint, "Tensor " + json_quoted(tensor.name) + " in " + *tensor.file + " holds a scale that is no finite number.",
-                     "The file is damaged: download it again.");
+      return failure(
+          Reason::kBadCheckpoint,
+          "Tensor " + json_quoted(tensor.name) + " in " + *tensor.file + " holds a scale that is no finite number.",
+          "The file is damaged: download it again.");
     }
     (*values)[i] = value;
   }
@@ -110,7 +119,10 @@ Status order_by_group(const QuantModule& module, const Tensor& g_idx, int64_t gr
   bool in_order = true;
   for (size_t i = 0; i < cols; i++) {
     const uint32_t one = word_at(g_idx, static_cast<int64_t>(i));
-    if (one >= filled.size()) return module.bad(g_idx, "a group below " + std::to_string(groups) + " for each input (one is " + std::to_string(static_cast<int32_t>(one)) + ")");
+    if (one >= filled.size()) {
+      return module.bad(g_idx, "a group below " + std::to_string(groups) + " for each input (one is " +
+                                   std::to_string(static_cast<int32_t>(one)) + ")");
+    }
     if (filled[one] == group) return module.unsupported("groups of different sizes in g_idx");
     const size_t place = one * group + filled[one]++;
     sorted[place] = static_cast<int32_t>(i);

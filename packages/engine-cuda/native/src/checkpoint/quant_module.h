@@ -1,5 +1,5 @@
-// What the readers of quantised formats share: the tensors of one linear layer with typed complaints about them, and the
-// small conversions from a file's layout. Internal to src/checkpoint.
+// What the readers of quantised formats share: the tensors of one linear layer with typed complaints about them, and
+// the small conversions from a file's layout. Internal to src/checkpoint.
 #pragma once
 
 #include <cstring>
@@ -26,7 +26,8 @@ class QuantModule {
   // The tensor `path`.`suffix`, or null.
   const Tensor* find(const char* suffix) const { return directory_.find(path_ + "." + suffix); }
   // The same, of one of these types and exactly this shape.
-  Status expect(const char* suffix, std::initializer_list<TensorType> types, const std::vector<int64_t>& shape, const Tensor** out) const;
+  Status expect(const char* suffix, std::initializer_list<TensorType> types, const std::vector<int64_t>& shape,
+                const Tensor** out) const;
   // A tensor of floating-point numbers, any shape.
   Status expect_floats(const char* suffix, const Tensor** out) const;
   Status bad(const Tensor& tensor, const std::string& expected) const;
@@ -37,10 +38,12 @@ class QuantModule {
   std::string path_;
 };
 
-// The readers. Each finds its own tensors of a module; `source` stays empty where there are none, and the module is then
-// stored plainly.
-Status find_scaled_bytes(const QuantModule& module, std::shared_ptr<QuantSource>* source);  // fp8, fbgemm, 8-bit compressed-tensors
-Status find_packed(const QuantModule& module, std::shared_ptr<QuantSource>* source);        // compressed-tensors pack-quantized
+// The readers. Each finds its own tensors of a module; `source` stays empty where there are none, and the module is
+// then stored plainly.
+Status find_scaled_bytes(const QuantModule& module,
+                         std::shared_ptr<QuantSource>* source);  // fp8, fbgemm, 8-bit compressed-tensors
+Status find_packed(const QuantModule& module,
+                   std::shared_ptr<QuantSource>* source);  // compressed-tensors pack-quantized
 Status find_awq(const QuantModule& module, std::shared_ptr<QuantSource>* source);
 Status find_gptq(const QuantModule& module, std::shared_ptr<QuantSource>* source);
 Status find_bitsandbytes(const QuantModule& module, std::shared_ptr<QuantSource>* source);
@@ -64,7 +67,9 @@ template <typename Value>
 std::vector<Value> transposed(const std::vector<Value>& values, int64_t rows, int64_t cols) {
   std::vector<Value> out(values.size());
   for (int64_t r = 0; r < rows; r++) {
-    for (int64_t c = 0; c < cols; c++) out[static_cast<size_t>(r * cols + c)] = values[static_cast<size_t>(c * rows + r)];
+    for (int64_t c = 0; c < cols; c++) {
+      out[static_cast<size_t>(r * cols + c)] = values[static_cast<size_t>(c * rows + r)];
+    }
   }
   return out;
 }

@@ -18,10 +18,11 @@ struct TypeRow {
 };
 
 constexpr TypeRow kTypes[] = {
-    {TensorType::kBool, "BOOL", 1}, {TensorType::kU8, "U8", 1},   {TensorType::kI8, "I8", 1},   {TensorType::kF8E4M3, "F8_E4M3", 1},
-    {TensorType::kF8E5M2, "F8_E5M2", 1}, {TensorType::kI16, "I16", 2}, {TensorType::kU16, "U16", 2}, {TensorType::kF16, "F16", 2},
-    {TensorType::kBF16, "BF16", 2}, {TensorType::kI32, "I32", 4}, {TensorType::kU32, "U32", 4}, {TensorType::kF32, "F32", 4},
-    {TensorType::kI64, "I64", 8},   {TensorType::kU64, "U64", 8}, {TensorType::kF64, "F64", 8},
+    {TensorType::kBool, "BOOL", 1},      {TensorType::kU8, "U8", 1},          {TensorType::kI8, "I8", 1},
+    {TensorType::kF8E4M3, "F8_E4M3", 1}, {TensorType::kF8E5M2, "F8_E5M2", 1}, {TensorType::kI16, "I16", 2},
+    {TensorType::kU16, "U16", 2},        {TensorType::kF16, "F16", 2},        {TensorType::kBF16, "BF16", 2},
+    {TensorType::kI32, "I32", 4},        {TensorType::kU32, "U32", 4},        {TensorType::kF32, "F32", 4},
+    {TensorType::kI64, "I64", 8},        {TensorType::kU64, "U64", 8},        {TensorType::kF64, "F64", 8},
 };
 
 const TypeRow& row_of(TensorType type) { return kTypes[static_cast<size_t>(type)]; }
@@ -30,14 +31,18 @@ const TypeRow& row_of(TensorType type) { return kTypes[static_cast<size_t>(type)
 struct Complaint {
   const std::string& path;
 
-  Status damaged(const std::string& what) const { return failure(Reason::kBadCheckpoint, path + ": " + what + ".", kDownload); }
+  Status damaged(const std::string& what) const {
+    return failure(Reason::kBadCheckpoint, path + ": " + what + ".", kDownload);
+  }
   Status tensor(const std::string& name, const std::string& what) const {
     return damaged("tensor " + json_quoted(name) + " " + what);
   }
 };
 
 Status header_text(const std::byte* bytes, size_t size, const Complaint& complaint, std::string_view* text) {
-  if (size < 8) return complaint.damaged("the file has " + std::to_string(size) + " bytes, fewer than the 8 of a header length");
+  if (size < 8) {
+    return complaint.damaged("the file has " + std::to_string(size) + " bytes, fewer than the 8 of a header length");
+  }
   uint64_t length = 0;
   for (int i = 7; i >= 0; i--) length = length << 8 | static_cast<uint64_t>(bytes[i]);
   if (length > kMaxHeaderBytes) {
@@ -53,8 +58,8 @@ Status header_text(const std::byte* bytes, size_t size, const Complaint& complai
 }
 
 // {dtype, shape, data_offsets} of one tensor. `data` is what follows the header, `size` bytes.
-Status read_entry(const std::string& name, const JsonValue& entry, const std::byte* data, int64_t size, const Complaint& complaint,
-                  Tensor* tensor) {
+Status read_entry(const std::string& name, const JsonValue& entry, const std::byte* data, int64_t size,
+                  const Complaint& complaint, Tensor* tensor) {
   const JsonValue* dtype = entry.find("dtype");
   const JsonValue* shape = entry.find("shape");
   const JsonValue* offsets = entry.find("data_offsets");
@@ -63,7 +68,8 @@ Status read_entry(const std::string& name, const JsonValue& entry, const std::by
   if (offsets == nullptr || offsets->array() == nullptr || offsets->array()->size() != 2) {
     return complaint.tensor(name, "has no pair data_offsets");
   }
-  const auto row = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeRow& r) { return *dtype->string() == r.name; });
+  const auto row =
+      std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeRow& r) { return *dtype->string() == r.name; });
   if (row == std::end(kTypes)) {
     return failure(Reason::kUnsupported,
                    complaint.path + ": tensor " + json_quoted(name) + " has the unknown dtype " + dtype->brief() + ".",
@@ -75,7 +81,9 @@ Status read_entry(const std::string& name, const JsonValue& entry, const std::by
   for (const JsonValue& dimension : *shape->array()) {
     const int64_t* extent = dimension.integer();
     if (extent == nullptr || *extent < 0) return complaint.tensor(name, "has the dimension " + dimension.brief());
-    if (__builtin_mul_overflow(bytes, *extent, &bytes)) return complaint.tensor(name, "has the impossible shape " + shape->brief());
+    if (__builtin_mul_overflow(bytes, *extent, &bytes)) {
+      return complaint.tensor(name, "has the impossible shape " + shape->brief());
+    }
     tensor->shape.push_back(*extent);
   }
   const int64_t* begin = (*offsets->array())[0].integer();
@@ -85,7 +93,8 @@ Status read_entry(const std::string& name, const JsonValue& entry, const std::by
   }
   if (*end - *begin != bytes) {
     return complaint.tensor(name, "of shape " + shape_text(tensor->shape) + " and dtype " + row->name + " needs " +
-                                      std::to_string(bytes) + " bytes, its data_offsets hold " + std::to_string(*end - *begin));
+                                      std::to_string(bytes) + " bytes, its data_offsets hold " +
+                                      std::to_string(*end - *begin));
   }
   if (*end > size) {
     return complaint.tensor(name, "ends at byte " + std::to_string(*end) + " of the data, but the file holds only " +
@@ -107,8 +116,8 @@ Status check_overlap(const std::vector<Tensor>& tensors, const Complaint& compla
   std::sort(by_place.begin(), by_place.end(), [](const Tensor* a, const Tensor* b) { return a->data < b->data; });
   for (size_t i = 1; i < by_place.size(); i++) {
     if (by_place[i - 1]->data + by_place[i - 1]->bytes > by_place[i]->data) {
-      return complaint.damaged("tensors " + json_quoted(by_place[i - 1]->name) + " and " + json_quoted(by_place[i]->name) +
-                               " share bytes");
+      return complaint.damaged("tensors " + json_quoted(by_place[i - 1]->name) + " and " +
+                               json_quoted(by_place[i]->name) + " share bytes");
     }
   }
   return {};
@@ -145,7 +154,8 @@ Status parse_safetensors(const std::byte* bytes, size_t size, const std::string&
   tensors->clear();
   for (const JsonMember& member : *header.object()) {
     if (member.key == "__metadata__") continue;
-    if (Status status = read_entry(member.key, member.value, data, data_bytes, complaint, &tensors->emplace_back()); !status.ok()) {
+    if (Status status = read_entry(member.key, member.value, data, data_bytes, complaint, &tensors->emplace_back());
+        !status.ok()) {
       tensors->clear();
       return status;
     }
@@ -158,7 +168,9 @@ Status parse_safetensors(const std::byte* bytes, size_t size, const std::string&
 Status open_safetensors(const std::string& path, std::shared_ptr<MappedFile>* file, std::vector<Tensor>* tensors) {
   std::shared_ptr<MappedFile> opened;
   if (Status status = MappedFile::open(path, &opened); !status.ok()) return status;
-  if (Status status = parse_safetensors(opened->data(), opened->size(), opened->path(), tensors); !status.ok()) return status;
+  if (Status status = parse_safetensors(opened->data(), opened->size(), opened->path(), tensors); !status.ok()) {
+    return status;
+  }
   *file = std::move(opened);
   return {};
 }

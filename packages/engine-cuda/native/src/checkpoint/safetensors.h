@@ -15,7 +15,9 @@
 
 namespace chasqui {
 
-enum class TensorType : uint8_t { kBool, kU8, kI8, kF8E4M3, kF8E5M2, kI16, kU16, kF16, kBF16, kI32, kU32, kF32, kI64, kU64, kF64 };
+enum class TensorType : uint8_t {
+  kBool, kU8, kI8, kF8E4M3, kF8E5M2, kI16, kU16, kF16, kBF16, kI32, kU32, kF32, kI64, kU64, kF64
+};
 
 // As it is written in a safetensors header, for example "BF16".
 const char* tensor_type_name(TensorType type);

@@ -92,7 +92,8 @@ Status parse_object(std::string_view text, const std::string& path, JsonValue* o
   limits.bytes = kMaxConfigBytes;
   std::string error;
   if (!parse_json(text, limits, object, &error)) {
-    return failure(Reason::kBadCheckpoint, path + " is no JSON: " + error + ".", "The file is damaged: download it again.");
+    return failure(Reason::kBadCheckpoint, path + " is no JSON: " + error + ".",
+                   "The file is damaged: download it again.");
   }
   if (object->object() == nullptr) return failure(Reason::kBadCheckpoint, path + " is no JSON object.", kFix);
   return {};
@@ -103,7 +104,9 @@ void check_architecture(Fields* fields) {
   const std::string fix = "Use a Llama checkpoint (model_type llama, LlamaForCausalLM).";
   std::string model_type;
   fields->string("model_type", &model_type);
-  if (!model_type.empty() && model_type != "llama") return fields->unsupported("model_type is " + json_quoted(model_type), fix);
+  if (!model_type.empty() && model_type != "llama") {
+    return fields->unsupported("model_type is " + json_quoted(model_type), fix);
+  }
   const JsonValue* architectures = fields->find("architectures");
   if (architectures == nullptr) {
     if (model_type.empty()) fields->missing("model_type");
@@ -121,20 +124,28 @@ void check_variants(Fields* fields) {
   for (const char* key : {"attention_bias", "mlp_bias"}) {
     bool bias = false;
     fields->boolean(key, &bias);
-    if (bias) fields->unsupported(std::string(key) + " is true; projections with bias are not supported", "Use a checkpoint without biases.");
+    if (bias) {
+      fields->unsupported(std::string(key) + " is true; projections with bias are not supported",
+                          "Use a checkpoint without biases.");
+    }
   }
   std::string activation = "silu";
   fields->string("hidden_act", &activation);
-  if (activation != "silu") fields->unsupported("hidden_act is " + json_quoted(activation) + "; only silu is supported", "Use a SiLU Llama.");
+  if (activation != "silu") {
+    fields->unsupported("hidden_act is " + json_quoted(activation) + "; only silu is supported", "Use a SiLU Llama.");
+  }
   const JsonValue* window = fields->find("sliding_window");
   bool use_window = true;
   fields->boolean("use_sliding_window", &use_window);
   if (window != nullptr && use_window) {
-    fields->unsupported("sliding_window is " + window->brief() + "; attention over a window is not supported", "Use a checkpoint with full attention.");
+    fields->unsupported("sliding_window is " + window->brief() + "; attention over a window is not supported",
+                        "Use a checkpoint with full attention.");
   }
   double rotary_part = 1.0;
   fields->number("partial_rotary_factor", 0.0, 1.0, &rotary_part);
-  if (rotary_part != 1.0) fields->unsupported("partial_rotary_factor is not 1", "Use a checkpoint that rotates whole heads.");
+  if (rotary_part != 1.0) {
+    fields->unsupported("partial_rotary_factor is not 1", "Use a checkpoint that rotates whole heads.");
+  }
 }
 
 Status read_quantization(const Fields& fields, const std::string& path, QuantConfig* quantization) {
@@ -147,7 +158,9 @@ Status read_quantization(const Fields& fields, const std::string& path, QuantCon
 // rope_scaling (older files) or rope_parameters (newer ones, with rope_theta inside).
 void read_rope(const JsonValue& object, const std::string& place, Status* status, RopeScaling* rope, double* theta) {
   if (object.object() == nullptr) {
-    if (status->ok()) *status = failure(Reason::kBadCheckpoint, place + " is " + object.brief() + ", not an object.", kFix);
+    if (status->ok()) {
+      *status = failure(Reason::kBadCheckpoint, place + " is " + object.brief() + ", not an object.", kFix);
+    }
     return;
   }
   Fields fields(object, place, status);
@@ -158,7 +171,9 @@ void read_rope(const JsonValue& object, const std::string& place, Status* status
   fields.number("rope_theta", 1.0, 1e15, theta);
   double rotary_part = 1.0;
   fields.number("partial_rotary_factor", 0.0, 1.0, &rotary_part);
-  if (rotary_part != 1.0) return fields.unsupported("partial_rotary_factor is not 1", "Use a checkpoint that rotates whole heads.");
+  if (rotary_part != 1.0) {
+    return fields.unsupported("partial_rotary_factor is not 1", "Use a checkpoint that rotates whole heads.");
+  }
   if (type == "default") return;
   if (type != "llama3") {
     return fields.unsupported("rope_type is " + json_quoted(type) + "; supported are llama3 and default",
@@ -167,7 +182,9 @@ void read_rope(const JsonValue& object, const std::string& place, Status* status
   fields.required_number("factor", 1.0, 1e6, &rope->factor);
   fields.required_number("low_freq_factor", 1e-6, 1e6, &rope->low_freq_factor);
   fields.required_number("high_freq_factor", 1e-6, 1e6, &rope->high_freq_factor);
-  if (fields.find("original_max_position_embeddings") == nullptr) return fields.missing("original_max_position_embeddings");
+  if (fields.find("original_max_position_embeddings") == nullptr) {
+    return fields.missing("original_max_position_embeddings");
+  }
   fields.integer("original_max_position_embeddings", 1, ConfigLimits::kContext, &rope->original_context);
   if (status->ok() && rope->high_freq_factor <= rope->low_freq_factor) {
     fields.bad("high_freq_factor", *fields.find("high_freq_factor"), "above low_freq_factor");
@@ -187,13 +204,15 @@ void read_rope_fields(const std::string& path, Fields* fields, Status* status, M
     double theta_newer = theta_inside;
     read_rope(*parameters, path + ": rope_parameters", status, &newer, &theta_newer);
     const bool same = newer.factor == rope.factor && newer.low_freq_factor == rope.low_freq_factor &&
-                      newer.high_freq_factor == rope.high_freq_factor && newer.original_context == rope.original_context;
+                      newer.high_freq_factor == rope.high_freq_factor &&
+                      newer.original_context == rope.original_context;
     if (scaling != nullptr && !same) fields->bad("rope_parameters", *parameters, "what rope_scaling says");
     rope = newer;
     theta_inside = theta_newer;
   }
   if (fields->find("rope_theta") != nullptr && theta != theta_inside) {
-    fields->bad("rope_theta", *fields->find("rope_theta"), "what the rope parameters say (" + JsonValue(theta_inside).brief() + ")");
+    fields->bad("rope_theta", *fields->find("rope_theta"),
+                "what the rope parameters say (" + JsonValue(theta_inside).brief() + ")");
   }
   config->rope_theta = theta_inside;
   config->rope = rope;
@@ -238,13 +257,17 @@ void read_shape(Fields* fields, Status* status, ModelConfig* config) {
   } else if (config->dim % config->n_heads == 0) {
     config->head_dim = config->dim / config->n_heads;
   } else {
-    return fields->bad("hidden_size", *fields->find("hidden_size"),
-                       "a multiple of num_attention_heads (" + std::to_string(config->n_heads) + "), and there is no head_dim");
+    return fields->bad(
+        "hidden_size", *fields->find("hidden_size"),
+        "a multiple of num_attention_heads (" + std::to_string(config->n_heads) + "), and there is no head_dim");
   }
   const std::string found = "the head size is " + std::to_string(config->head_dim);
-  if (config->head_dim % 2 != 0) return fields->fail(Reason::kBadCheckpoint, found + ", which is odd: rope rotates pairs", kFix);
+  if (config->head_dim % 2 != 0) {
+    return fields->fail(Reason::kBadCheckpoint, found + ", which is odd: rope rotates pairs", kFix);
+  }
   if (config->head_dim > Limits::kHeadDim || int64_t{config->n_heads} * config->head_dim > Limits::kProjection) {
-    fields->fail(Reason::kBadCheckpoint, found + " with " + std::to_string(config->n_heads) + " heads, beyond any Llama", kFix);
+    fields->fail(Reason::kBadCheckpoint,
+                 found + " with " + std::to_string(config->n_heads) + " heads, beyond any Llama", kFix);
   }
 }
 
@@ -270,7 +293,9 @@ Status read_config(const std::string& folder, ModelConfig* config) {
   std::string generation_text;
   if (Status status = read_small_file(config_path, kMaxConfigBytes, &config_text); !status.ok()) return status;
   if (path_exists(generation_path)) {
-    if (Status status = read_small_file(generation_path, kMaxConfigBytes, &generation_text); !status.ok()) return status;
+    if (Status status = read_small_file(generation_path, kMaxConfigBytes, &generation_text); !status.ok()) {
+      return status;
+    }
     if (generation_text.empty()) generation_text = " ";  // an empty file is a damaged one, not an absent one
   }
   return parse_config(config_text, config_path, generation_text, generation_path, config);

@@ -29,13 +29,13 @@ struct GenerationDefaults {
 
 struct ModelConfig {
   int32_t n_layers = 0;
-  int32_t dim = 0;           // hidden_size
-  int32_t ffn = 0;           // intermediate_size
+  int32_t dim = 0;  // hidden_size
+  int32_t ffn = 0;  // intermediate_size
   int32_t n_heads = 0;
-  int32_t n_kv_heads = 0;    // divides n_heads
-  int32_t head_dim = 0;      // even
+  int32_t n_kv_heads = 0;  // divides n_heads
+  int32_t head_dim = 0;    // even
   int32_t vocab = 0;
-  int32_t context = 0;       // max_position_embeddings
+  int32_t context = 0;  // max_position_embeddings
   double norm_eps = 1e-5;
   double rope_theta = 500000.0;
   RopeScaling rope;

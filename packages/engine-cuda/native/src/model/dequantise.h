@@ -1,5 +1,6 @@
-// Quantised weights as plain ones: every quantised matrix of a model becomes a float matrix that holds exactly the values
-// of the checkpoint. For backends without kernels for a format, and for the reference; it takes the memory of a float model.
+// Quantised weights as plain ones: every quantised matrix of a model becomes a float matrix that holds exactly the
+// values of the checkpoint. For backends without kernels for a format, and for the reference; it takes the memory of a
+// float model.
 #pragma once
 
 #include "../status.h"

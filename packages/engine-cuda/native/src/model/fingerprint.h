@@ -23,7 +23,9 @@ class Fingerprint {
     constexpr int64_t kWindow = 64;
     constexpr int64_t kWindows = 8;
     if (size <= kWindow * kWindows) return add(bytes, static_cast<size_t>(size));
-    for (int64_t i = 0; i < kWindows; i++) add(static_cast<const char*>(bytes) + (size - kWindow) * i / (kWindows - 1), kWindow);
+    for (int64_t i = 0; i < kWindows; i++) {
+      add(static_cast<const char*>(bytes) + (size - kWindow) * i / (kWindows - 1), kWindow);
+    }
   }
   uint64_t value() const { return state_ ^ state_ >> 31; }
 

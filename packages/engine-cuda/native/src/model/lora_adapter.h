@@ -1,6 +1,7 @@
-// A LoRA adapter as PEFT writes it (adapter_config.json, adapter_model.safetensors): for each adapted matrix of a model,
-// y += scale * B (A x). Reading only: which request uses which adapter is decided elsewhere. What would change the result
-// and is not supported (DoRA, saved modules, biases, initialisations that change the base model) is refused by name.
+// A LoRA adapter as PEFT writes it (adapter_config.json, adapter_model.safetensors): for each adapted matrix of a
+// model, y += scale * B (A x). Reading only: which request uses which adapter is decided elsewhere. What would change
+// the result and is not supported (DoRA, saved modules, biases, initialisations that change the base model) is refused
+// by name.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct LoraMatrix {
 struct LoraAdapter {
   std::vector<LoraMatrix> matrices;  // sorted by layer, then projection; no two alike
   int32_t max_rank = 0;
-  uint64_t fingerprint = 0;  // of all values, ranks and scales: part of the key of a prefix cache
-  std::vector<std::shared_ptr<MappedFile>> files;          // keep the views alive
+  uint64_t fingerprint = 0;                        // of all values, ranks and scales: part of the key of a prefix cache
+  std::vector<std::shared_ptr<MappedFile>> files;  // keep the views alive
   std::vector<std::shared_ptr<const std::byte[]>> copies;  // of tensors that lie unaligned in their file
 };
 
@@ -38,7 +39,7 @@ struct LoraAdapter {
 Status load_lora(const std::string& folder, const ModelConfig& model, LoraAdapter* adapter);
 
 // The same from the text of adapter_config.json and tensors that are already open. `path` names the text in messages.
-Status collect_lora(std::string_view config_text, const std::string& path, const TensorDirectory& directory, const ModelConfig& model,
-                    LoraAdapter* adapter);
+Status collect_lora(std::string_view config_text, const std::string& path, const TensorDirectory& directory,
+                    const ModelConfig& model, LoraAdapter* adapter);
 
 }  // namespace chasqui

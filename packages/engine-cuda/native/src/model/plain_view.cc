@@ -20,7 +20,8 @@ bool plain_type(TensorType type, DType* out) {
 Status plain_view(const Tensor& tensor, MatrixView* view, std::vector<std::shared_ptr<const std::byte[]>>* copies) {
   if (!plain_type(tensor.type, &view->type)) {
     return failure(Reason::kUnsupported,
-                   "Tensor " + tensor.name + " in " + *tensor.file + " is " + describe(tensor) + "; supported are BF16, F16 and F32.",
+                   "Tensor " + tensor.name + " in " + *tensor.file + " is " + describe(tensor) +
+                       "; supported are BF16, F16 and F32.",
                    "Use the BF16, F16 or F32 form of the checkpoint.");
   }
   view->rows = tensor.shape.size() == 1 ? 1 : tensor.shape[0];
@@ -31,7 +32,8 @@ Status plain_view(const Tensor& tensor, MatrixView* view, std::vector<std::share
   // Some writers do not pad their headers, and then no element lies at a multiple of its size.
   std::byte* copy = new (std::nothrow) std::byte[static_cast<size_t>(tensor.bytes)];
   if (copy == nullptr) {
-    return failure(Reason::kOutOfMemory, "No memory for a copy of tensor " + tensor.name + ", which lies unaligned in " + *tensor.file + ".",
+    return failure(Reason::kOutOfMemory,
+                   "No memory for a copy of tensor " + tensor.name + ", which lies unaligned in " + *tensor.file + ".",
                    "Save the checkpoint again with a current safetensors, which aligns its data.");
   }
   std::memcpy(copy, tensor.data, static_cast<size_t>(tensor.bytes));

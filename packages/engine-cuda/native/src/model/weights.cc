@@ -37,13 +37,16 @@ class Collector {
     if (!status_.ok()) return;
     const Tensor* tensor = directory_.find(name);
     if (tensor == nullptr) {
-      status_ = failure(Reason::kBadCheckpoint, "Tensor " + name + " (" + shape_text(shape) + ") is missing from the checkpoint" + where() + ".",
-                        "Download the checkpoint again, and check that config.json belongs to it.");
+      status_ =
+          failure(Reason::kBadCheckpoint,
+                  "Tensor " + name + " (" + shape_text(shape) + ") is missing from the checkpoint" + where() + ".",
+                  "Download the checkpoint again, and check that config.json belongs to it.");
       return;
     }
     if (tensor->shape != shape) {
       status_ = failure(Reason::kBadCheckpoint,
-                        "Tensor " + name + " in " + *tensor->file + " is " + describe(*tensor) + ", but config.json asks for " + shape_text(shape) + ".",
+                        "Tensor " + name + " in " + *tensor->file + " is " + describe(*tensor) +
+                            ", but config.json asks for " + shape_text(shape) + ".",
                         "Use the config.json that belongs to these weights.");
       return;
     }
@@ -60,19 +63,23 @@ class Collector {
 
 Status refuse_method(const QuantConfig& quantization, const TensorDirectory& directory) {
   const std::string place = directory.files().empty() ? "" : directory.files()[0]->path() + ": ";
-  return failure(Reason::kUnsupported, place + "the checkpoint is quantised (" + quant_method_name(quantization.method) + "), which this engine does not run yet.",
+  return failure(Reason::kUnsupported,
+                 place + "the checkpoint is quantised (" + quant_method_name(quantization.method) +
+                     "), which this engine does not run yet.",
                  "Use the BF16, F16 or F32 form of the checkpoint.");
 }
 
 // A quantised checkpoint whose config does not say so, named by the tensor that gives it away.
 Status refuse_unannounced(const TensorDirectory& directory) {
-  static constexpr const char* kMarks[] = {".qweight", ".qzeros", ".weight_packed", ".weight_scale", ".weight_scale_inv",
-                                           ".input_scale", ".SCB", ".absmax", ".quant_map"};
+  static constexpr const char* kMarks[] = {".qweight",      ".qzeros",           ".weight_packed",
+                                           ".weight_scale", ".weight_scale_inv", ".input_scale",
+                                           ".SCB",          ".absmax",           ".quant_map"};
   for (const Tensor& tensor : directory.tensors()) {
     for (const char* mark : kMarks) {
       if (!tensor.name.ends_with(mark)) continue;
       return failure(Reason::kUnsupported,
-                     "Tensor " + json_quoted(tensor.name) + " in " + *tensor.file + " belongs to a quantised checkpoint, but config.json has no quantization_config.",
+                     "Tensor " + json_quoted(tensor.name) + " in " + *tensor.file +
+                         " belongs to a quantised checkpoint, but config.json has no quantization_config.",
                      "Use the config.json that belongs to these weights.");
     }
   }
@@ -80,10 +87,12 @@ Status refuse_unannounced(const TensorDirectory& directory) {
 }
 
 void add_config(const ModelConfig& config, Fingerprint* print) {
-  for (const int64_t size : {config.n_layers, config.dim, config.ffn, config.n_heads, config.n_kv_heads, config.head_dim, config.vocab, config.context}) {
+  for (const int64_t size : {config.n_layers, config.dim, config.ffn, config.n_heads, config.n_kv_heads,
+                             config.head_dim, config.vocab, config.context}) {
     print->add(static_cast<uint64_t>(size));
   }
-  for (const double number : {config.norm_eps, config.rope_theta, config.rope.factor, config.rope.low_freq_factor, config.rope.high_freq_factor}) {
+  for (const double number : {config.norm_eps, config.rope_theta, config.rope.factor, config.rope.low_freq_factor,
+                              config.rope.high_freq_factor}) {
     print->add(number);
   }
   print->add(static_cast<uint64_t>(config.rope.original_context));
@@ -105,7 +114,8 @@ uint64_t fingerprint_of(const ModelConfig& config, const Weights& weights) {
   Fingerprint print;
   add_config(config, &print);
   for (const LayerWeights& layer : weights.layers) {
-    for (const MatrixView* view : {&layer.attn_norm, &layer.q, &layer.k, &layer.v, &layer.o, &layer.ffn_norm, &layer.gate, &layer.up, &layer.down}) {
+    for (const MatrixView* view : {&layer.attn_norm, &layer.q, &layer.k, &layer.v, &layer.o, &layer.ffn_norm,
+                                   &layer.gate, &layer.up, &layer.down}) {
       add_view(*view, &print);
     }
   }
@@ -121,7 +131,8 @@ Status load_weights(const std::string& folder, const ModelConfig& config, Weight
   return collect_weights(directory, config, weights, quantised);
 }
 
-Status collect_weights(const TensorDirectory& directory, const ModelConfig& config, Weights* weights, Quantised quantised) {
+Status collect_weights(const TensorDirectory& directory, const ModelConfig& config, Weights* weights,
+                       Quantised quantised) {
   if (config.quantization.method == QuantMethod::kNone) {
     if (Status status = refuse_unannounced(directory); !status.ok()) return status;
   } else if (quantised == Quantised::kRefuse) {

@@ -1,4 +1,5 @@
-// The weights of a Llama checkpoint as views into memory-mapped files: a pointer, a type and a shape each, nothing copied.
+// The weights of a Llama checkpoint as views into memory-mapped files: a pointer, a type and a shape each, nothing
+// copied.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +24,7 @@ struct QuantMatrix;
 // Quantised::kRead, and never an embedding or a norm) has `quant` instead of `data`: see checkpoint/quant.h.
 struct MatrixView {
   const void* data = nullptr;  // (rows, cols)
-  DType type = DType::kBF16;   // of a quantised matrix: the type that it is dequantised to where nothing better is known
+  DType type = DType::kBF16;  // of a quantised matrix: the type that it is dequantised to where nothing better is known
   int64_t rows = 0;
   int64_t cols = 0;
   std::shared_ptr<const QuantSource> quant;  // null for a plain matrix
@@ -50,18 +51,21 @@ class TensorDirectory;
 struct Weights {
   MatrixView embed;  // (vocab, dim)
   std::vector<LayerWeights> layers;
-  MatrixView norm;  // (1, dim)
-  MatrixView head;  // (vocab, dim); the same memory as embed when tied
-  uint64_t fingerprint = 0;  // of config, names, shapes and a sample of the data
-  std::vector<std::shared_ptr<MappedFile>> files;         // keep the views alive
+  MatrixView norm;                                         // (1, dim)
+  MatrixView head;                                         // (vocab, dim); the same memory as embed when tied
+  uint64_t fingerprint = 0;                                // of config, names, shapes and a sample of the data
+  std::vector<std::shared_ptr<MappedFile>> files;          // keep the views alive
   std::vector<std::shared_ptr<const std::byte[]>> copies;  // of tensors that lie unaligned in their file
 };
 
-// Maps the safetensors files of a Hugging Face folder (sharded or not) and checks every name, type and shape against config.
-Status load_weights(const std::string& folder, const ModelConfig& config, Weights* weights, Quantised quantised = Quantised::kRefuse);
+// Maps the safetensors files of a Hugging Face folder (sharded or not) and checks every name, type and shape against
+// config.
+Status load_weights(const std::string& folder, const ModelConfig& config, Weights* weights,
+                    Quantised quantised = Quantised::kRefuse);
 
 // The same from tensors that are already open. Tensors that no Llama has are ignored, but for those of quantised
 // checkpoints whose config does not say so, which are refused by name.
-Status collect_weights(const TensorDirectory& directory, const ModelConfig& config, Weights* weights, Quantised quantised = Quantised::kRefuse);
+Status collect_weights(const TensorDirectory& directory, const ModelConfig& config, Weights* weights,
+                       Quantised quantised = Quantised::kRefuse);
 
 }  // namespace chasqui

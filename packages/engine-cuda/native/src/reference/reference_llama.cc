@@ -17,7 +17,8 @@ using Rows = std::vector<Row>;  // one per token
 // Row `row` of a matrix, (cols).
 Row read_row(const MatrixView& matrix, int64_t row) {
   std::vector<float> values(static_cast<size_t>(matrix.cols));
-  load_elements(static_cast<const char*>(matrix.data) + row * matrix.cols * dtype_bytes(matrix.type), matrix.type, matrix.cols, values.data());
+  load_elements(static_cast<const char*>(matrix.data) + row * matrix.cols * dtype_bytes(matrix.type), matrix.type,
+                matrix.cols, values.data());
   return Row(values.begin(), values.end());
 }
 
@@ -63,7 +64,8 @@ Rows normalise(const Rows& inputs, const MatrixView& gain, double eps, Rounding 
   return outputs;
 }
 
-// Rope: in each head of x, (n_heads, head_dim), dimensions j and j + head_dim / 2 are turned by position * frequency[j].
+// Rope: in each head of x, (n_heads, head_dim), dimensions j and j + head_dim / 2 are turned by position *
+// frequency[j].
 void rotate(Row* x, size_t position, const std::vector<double>& frequencies) {
   const size_t half = frequencies.size();
   for (size_t head = 0; head < x->size(); head += 2 * half) {
@@ -79,8 +81,8 @@ void rotate(Row* x, size_t position, const std::vector<double>& frequencies) {
 
 // Causal attention of one query head at `position`: softmax(q k / sqrt(head_dim)) over the positions up to it, times v.
 // Query and output begin at `head`, keys and values at `kv_head`.
-void attend(const ModelConfig& config, const Rows& q, const Rows& k, const Rows& v, size_t position, size_t head, size_t kv_head,
-            Rounding rounding, Row* out) {
+void attend(const ModelConfig& config, const Rows& q, const Rows& k, const Rows& v, size_t position, size_t head,
+            size_t kv_head, Rounding rounding, Row* out) {
   const size_t size = static_cast<size_t>(config.head_dim);
   Row weights(position + 1);
   double largest = -INFINITY;
@@ -146,21 +148,25 @@ void feed_forward_block(const ModelConfig& config, const LayerWeights& layer, co
 
 Status check_request(const ModelConfig& config, const Weights& weights, const std::vector<int32_t>& tokens) {
   for (const LayerWeights& layer : weights.layers) {
-    for (const MatrixView* matrix : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down, &weights.head}) {
+    for (const MatrixView* matrix :
+         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down, &weights.head}) {
       if (matrix->quant == nullptr) continue;
-      return failure(Reason::kUnsupported, "The reference reads no quantised matrices.", "Call dequantise_weights first.");
+      return failure(Reason::kUnsupported, "The reference reads no quantised matrices.",
+                     "Call dequantise_weights first.");
     }
   }
   if (tokens.empty() || tokens.size() > static_cast<size_t>(config.context)) {
     return failure(Reason::kBadRequest,
-                   "A sequence of " + std::to_string(tokens.size()) + " tokens does not fit a context of " + std::to_string(config.context) + ".",
+                   "A sequence of " + std::to_string(tokens.size()) + " tokens does not fit a context of " +
+                       std::to_string(config.context) + ".",
                    "Give between one token and the context length.");
   }
   for (const int32_t token : tokens) {
     if (token >= 0 && token < config.vocab) continue;
-    return failure(Reason::kBadRequest,
-                   "Token " + std::to_string(token) + " is outside the vocabulary of " + std::to_string(config.vocab) + ".",
-                   "Give ids of this model's tokenizer.");
+    return failure(
+        Reason::kBadRequest,
+        "Token " + std::to_string(token) + " is outside the vocabulary of " + std::to_string(config.vocab) + ".",
+        "Give ids of this model's tokenizer.");
   }
   return {};
 }
@@ -186,7 +192,8 @@ Status reference_forward(const ModelConfig& config, const Weights& weights, cons
     feed_forward_block(config, layer, rounding, &x);
     append(x, &run->hidden);
   }
-  append(project(weights.head, normalise(x, weights.norm, config.norm_eps, rounding.norm), rounding.logits), &run->logits);
+  append(project(weights.head, normalise(x, weights.norm, config.norm_eps, rounding.norm), rounding.logits),
+         &run->logits);
   return {};
 }
 
@@ -203,7 +210,8 @@ std::vector<double> reference_rope_frequencies(const ModelConfig& config) {
     } else if (wavelength > original / rope.low_freq_factor) {
       frequencies.push_back(frequency / rope.factor);
     } else {
-      const double kept = (original / wavelength - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor);
+      const double kept =
+          (original / wavelength - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor);
       frequencies.push_back((1.0 - kept) * frequency / rope.factor + kept * frequency);
     }
   }

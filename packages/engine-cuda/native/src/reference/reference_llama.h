@@ -1,7 +1,7 @@
-// The slow, obvious forward pass of Llama: a whole sequence in, the logits of all its positions out, everything in double
-// precision. No cache, no pages, no batch, no threads: what every faster path is compared with, and the text to read
-// first. Where a fast path rounds (a bf16 KV cache, bf16 activations), the same rounding can be asked for here, so that
-// the two are compared like for like.
+// The slow, obvious forward pass of Llama: a whole sequence in, the logits of all its positions out, everything in
+// double precision. No cache, no pages, no batch, no threads: what every faster path is compared with, and the text to
+// read first. Where a fast path rounds (a bf16 KV cache, bf16 activations), the same rounding can be asked for here, so
+// that the two are compared like for like.
 #pragma once
 
 #include <cstdint>

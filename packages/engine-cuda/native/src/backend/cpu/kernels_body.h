@@ -108,6 +108,81 @@ void tile(const float* a, const void* panel, int64_t k, float* c, int64_t ldc) {
   }
 }
 
+// Step `kStep` of a unit's words, as floats: outputs j and 16 + j.
+template <int kBits, int kStep>
+CHASQUI_INLINE void quant_get(const char* words, Vec* low, Vec* high) {
+  const IVec all_bits = *reinterpret_cast<const LooseIVec*>(words);
+  *low = __builtin_convertvector(all_bits << (32 - kBits * (2 * kStep + 1)) >> (32 - kBits), Vec);
+  *high = __builtin_convertvector(all_bits << (32 - kBits * (2 * kStep + 2)) >> (32 - kBits), Vec);
+}
+
+// Steps kStep .. of a unit, at most `steps` of them.
+template <int kBits, int kRows, int kSpan, int kStep>
+CHASQUI_INLINE void quant_steps(const float* a, const char* unit, int group, int64_t steps, Sums<kRows, kSpan>* sums) {
+  if constexpr (kStep < 16 / kBits) {
+    if (kStep >= steps) return;
+    for (int g = 0; g < kSpan; g++) {
+      asm("" : "+r"(a), "+r"(unit));  // see tile_step; the words are read again rather than kept
+      Vec low, high;
+      quant_get<kBits, kStep>(unit + (group + g) * kLanes * 4, &low, &high);
+#pragma GCC unroll 12
+      for (int r = 0; r < kRows; r++) {
+        const Vec x = all(a[kStep * kRows + r]);
+        sums->at[r][g][0] = fused(x, low, sums->at[r][g][0]);
+        sums->at[r][g][1] = fused(x, high, sums->at[r][g][1]);
+      }
+    }
+    quant_steps<kBits, kRows, kSpan, kStep + 1>(a, unit, group, steps, sums);
+  }
+}
+
+// One group of a quantised panel: c += scales * (a * integers).
+template <int kBits, int kRows, int kSpan>
+CHASQUI_INLINE void quant_pass(const float* a, const char* scales, int64_t k, float* c, int64_t ldc, int group,
+                               int64_t ahead) {
+  constexpr int kSteps = 16 / kBits;  // of a unit
+  Sums<kRows, kSpan> sums;
+  for (int r = 0; r < kRows; r++) {
+    for (int g = 0; g < kSpan; g++) sums.at[r][g][0] = sums.at[r][g][1] = all(0.0f);
+  }
+  const char* unit = scales + 64;
+  int64_t i = 0;
+  for (; i + kSteps <= k; i += kSteps) {
+    __builtin_prefetch(unit + ahead, 0, kSpan == kGroups ? 3 : 2);
+    quant_steps<kBits, kRows, kSpan, 0>(a, unit, group, kSteps, &sums);
+    a += kSteps * kRows;
+    unit += 64;
+  }
+  if (i < k) quant_steps<kBits, kRows, kSpan, 0>(a, unit, group, k - i, &sums);
+  for (int g = 0; g < kSpan; g++) {
+    Vec low, high;
+    LineBF16::get(scales, group + g, &low, &high);
+    for (int r = 0; r < kRows; r++) {
+      float* at = c + r * ldc + (group + g) * kLanes;
+      store(at, fused(sums.at[r][g][0], low, load(at)));
+      store(at + 16, fused(sums.at[r][g][1], high, load(at + 16)));
+    }
+  }
+}
+
+template <int kBits, int kGroup, int kRows>
+void quant_tile(const float* a, const void* panel, int64_t k, float* c, int64_t ldc) {
+  constexpr int64_t kGroupBytes = 64 + kGroup / (16 / kBits) * 64;
+  const char* scales = static_cast<const char*>(panel);
+  for (int64_t first = 0; first < k; first += kGroup) {
+    const int64_t steps = k - first < kGroup ? k - first : kGroup;
+    if constexpr (kRows <= kOnePassRows || kGroups == 1) {
+      quant_pass<kBits, kRows, kGroups>(a, scales, steps, c, ldc, 0, 1024);
+    } else {
+      for (int group = 0; group < kGroups; group++) {
+        quant_pass<kBits, kRows, 1>(a, scales, steps, c, ldc, group, kGroupBytes);
+      }
+    }
+    a += kGroup * kRows;
+    scales += kGroupBytes;
+  }
+}
+
 CHASQUI_INLINE float sum_lanes(Vec v) {
   float total = 0;
   for (int i = 0; i < kLanes; i++) total += v[i];
@@ -186,18 +261,24 @@ struct KvLineBF16 {
 };
 
 template <typename Line, int kRows>
-void scores(const float* q, int32_t head_dim, const void* const* pages, int32_t n_pages, float* s, int64_t lds) {
+void scores(const float* q, int32_t head_dim, const void* const* pages, const void* const* value_pages, int32_t n_pages,
+            float* s, int64_t lds) {
   constexpr int kLine = kKvTile * Line::kBytes;
   for (int32_t page = 0; page < n_pages; page++) {
     const char* keys = static_cast<const char*>(pages[page]);
-    const char* next = static_cast<const char*>(pages[page + 1 < n_pages ? page + 1 : page]);
+    const char* next_keys = static_cast<const char*>(pages[page + 1 < n_pages ? page + 1 : page]);
+    const char* values = static_cast<const char*>(value_pages[page]);
     Vec sum[kRows][2];
     for (int r = 0; r < kRows; r++) sum[r][0] = sum[r][1] = all(0.0f);
 #pragma GCC unroll 4
     for (int32_t d = 0; d < head_dim; d++) {
       Vec key[2];
       Line::get(keys + d * kLine, key);
-      __builtin_prefetch(next + d * kLine, 0, 3);
+      // Pages lie anywhere, so the hardware does not see what comes: the next page's keys, and the values for `mix`.
+      if (kLine >= 64 || d % 2 == 0) {
+        __builtin_prefetch(next_keys + d * kLine, 0, 3);
+        __builtin_prefetch(values + d * kLine, 0, 2);
+      }
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; r++) {
         const Vec x = all(q[d * kRows + r]);
@@ -268,6 +349,13 @@ float softmax_block(float* s, int32_t n, float* max, float* sum) {
 
 #endif  // CHASQUI_NO_ATTENTION
 
+template <int kRows>
+void add_quant_tiles(Kernels* kernels) {
+  kernels->tile[kWeightInt8][kRows] = quant_tile<8, kInt8Scheme.group, kRows>;
+  kernels->tile[kWeightInt4][kRows] = quant_tile<4, kInt4Scheme.group, kRows>;
+  if constexpr (kRows > 1) add_quant_tiles<kRows - 1>(kernels);
+}
+
 template <typename Line, int kRows>
 void add_tiles(Tile* tiles) {
   tiles[kRows] = tile<Line, kRows>;
@@ -279,6 +367,7 @@ void add_linear(Kernels* kernels) {
   add_tiles<LineF32, kTileRows>(kernels->tile[kWeightF32]);
   add_tiles<LineF16, kTileRows>(kernels->tile[kWeightF16]);
   add_tiles<LineBF16, kTileRows>(kernels->tile[kWeightBF16]);
+  add_quant_tiles<kTileRows>(kernels);
   kernels->sum_squares = sum_squares;
   kernels->silu_multiply = silu_multiply;
   kernels->scale = scale;
