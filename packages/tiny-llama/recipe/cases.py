@@ -35,11 +35,14 @@ def main():
 
 
 def has_staged_failure(messages):
-    """Whether Python fails in a way that it would not in truth."""
-    return any(
-        before.get("call", ("",))[0] == PYTHON and "[stderr]" in str(message["content"])
-        for before, message in zip(messages, messages[1:])
-    )
+    """Whether a call is wrong on purpose, or Python fails in a way that it would not in truth."""
+    for before, message in zip(messages, messages[1:]):
+        if "call" not in before:
+            continue
+        wrong_on_purpose = not before.get("target", True) and not before.get("past_form")
+        if wrong_on_purpose or (before["call"][0] == PYTHON and "[stderr]" in str(message["content"])):
+            return True
+    return False
 
 
 def case(messages, options):

@@ -14,6 +14,7 @@ import unittest
 import render
 from conversation import COMPOSE, conversation, example
 from draw import Draw
+from kinds.functions import function
 from tokenizer import SPECIAL_TOKENS, Tokenizer
 from words import HELD_OUT_CITIES, HELD_OUT_FIRST_NAMES, HELD_OUT_LAST_NAMES
 
@@ -53,7 +54,7 @@ class Conversations(unittest.TestCase):
             messages, options = conversation(draw, "functions")
             schemas = [schema.get("function", schema) for schema in options["tools"]]
             for message in messages:
-                if "call" not in message:
+                if "call" not in message or not message.get("target", True):
                     continue
                 name, arguments = message["call"]
                 parameters = next(schema["parameters"] for schema in schemas if schema["name"] == name)
@@ -64,6 +65,40 @@ class Conversations(unittest.TestCase):
                     self.assertIn(value, parameters["properties"][key].get("enum", [value]))
                     seen[kind] += 1
         self.assertEqual(set(seen), set(types))
+
+    def test_a_wrong_call_is_never_learnt_and_always_answered_with_an_error(self):
+        draw = Draw("wrong")
+        wrong = 0
+        for kind in ("functions", "python"):
+            for _ in range(300):
+                messages, _ = conversation(draw, kind)
+                for message, after in zip(messages, messages[1:]):
+                    if "call" in message and not message.get("target", True) and not message.get("past_form"):
+                        wrong += 1
+                        text = str(after["content"])
+                        self.assertRegex(text, r"There is no tool named|is not valid: \w+: |NameError|SyntaxError")
+        self.assertGreater(wrong, 20)
+
+    def test_python_results_are_what_python_prints(self):
+        draw = Draw("python")
+        for _ in range(150):
+            messages, _ = conversation(draw, "python", single=True)
+            for message, after in zip(messages, messages[1:]):
+                if "call" not in message or "completed" not in str(after["content"]):
+                    continue
+                printed = io.StringIO()
+                with contextlib.redirect_stdout(printed):
+                    exec(message["call"][1]["code"], {})
+                expected = after["content"].split("[stdout]\n")[1].split("\n[/stdout]")[0].strip()
+                self.assertEqual(printed.getvalue().strip(), expected)
+
+    def test_a_request_never_leaves_open_which_parameter_a_name_is_for(self):
+        draw = Draw("ambiguous")
+        for _ in range(500):
+            made = function(draw)
+            texts = [one for one in made.parameters if one.type == "string" and not one.options]
+            if len(texts) > 1:
+                self.assertTrue(all("for {v}" not in one.phrases for one in texts))
 
 
 class Layout(unittest.TestCase):

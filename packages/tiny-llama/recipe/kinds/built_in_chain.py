@@ -14,7 +14,7 @@ def built_in_chain(draw):
 
 
 def searched(draw, found, most=3):
-    return [call("brave_search", {"query": found.query}), search_result(draw, found.query, found.sentence, most)]
+    return [call("brave_search", {"query": found.query}), search_result(draw, found, most)]
 
 
 def shares(draw):

@@ -124,6 +124,6 @@ def message_to_chief(draw):
         f"!the head of {{c}} should get a {message}",
     ]
     asked = [user(draw.say(cores, c=found.subject)), call("brave_search", {"query": found.query})]
-    hits = search_result(draw, found.query, found.sentence)
+    hits = search_result(draw, found)
     done = [hits, call(f"send_{message}", {key: found.value}), sent, answer(said)]
     return schemas, ["brave_search"], asked + done
