@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads"
 import { TokenLog } from "@chasqui/core"
 import type { LlamaEngine, TokenBatch } from "@chasqui/engine-cuda"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { collect, loadTiny, promptOf, random, tinyFolder, tinyTokenizer } from "./tiny.ts"
 
 const tokenizer = tinyTokenizer()
@@ -184,7 +184,7 @@ describe("cancelling", () => {
     const left = engine.generate(new TokenLog(random(40, 12)), options)
     for await (const _ of left) break
     expect((await left.end).reason).toBe("aborted")
-    expect(engine.metrics()?.pages.used).toBe(0)
+    await vi.waitFor(() => expect(engine.metrics()?.pages.used).toBe(0))
   })
 
   it("computes nothing for a signal that was aborted before", async () => {

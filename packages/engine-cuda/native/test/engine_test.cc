@@ -106,6 +106,8 @@ TEST(requests_from_many_threads_all_end_exactly_once) {
     CHECK_OK(end.failure);
     CHECK_EQ(end.usage.generated, static_cast<int32_t>(listener.output[id].size()));
   }
+  // Ends of cancelled requests are told before their pages are back.
+  for (int32_t i = 0; i < 10000 && engine->metrics().requests_ended < 1000; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK_EQ(engine->metrics().requests_ended, int64_t{1000});
   CHECK_EQ(engine->metrics().now.pages_used, 0);
   CHECK(listener.fetches <= listener.notifications());
@@ -125,6 +127,43 @@ TEST(closing_while_busy_ends_every_request) {
     CHECK_EQ(end.usage.generated, static_cast<int32_t>(listener.output[id].size()));
   }
   engine->join();
+}
+
+TEST(a_cancel_is_answered_in_the_middle_of_a_pass) {
+  Listener listener;
+  std::atomic<int32_t> passes = 0;
+  std::atomic<bool> open = false;  // from the sixth pass on the model waits for it
+  auto forward = std::make_unique<fake::FakeForward>(fake::Shape{.n_pages = 48});
+  forward->before_run = [&] {
+    if (++passes >= 6) open.wait(false);
+  };
+  auto stepper = std::make_unique<Stepper>(std::move(forward), StepperOptions{});
+  const auto engine = std::make_unique<Engine>(std::move(stepper), [&listener] { listener.notify(); });
+  Request first = request_of(40, 50);
+  const std::vector<int32_t> prompt = first.tokens;
+  engine->submit(std::move(first));
+  while (passes < 6) std::this_thread::yield();
+  engine->cancel(40);
+  Request second = request_of(41, 3);
+  second.tokens = prompt;
+  engine->submit(std::move(second));
+  engine->cancel(41);
+  listener.listen(engine.get(), 2);
+  open = true;
+  open.notify_all();
+  CHECK(listener.ends[40].reason == StopReason::kAborted);
+  CHECK_EQ(listener.ends[40].usage.generated, static_cast<int32_t>(listener.output[40].size()));
+  CHECK_EQ(listener.output[40].size(), size_t{5});
+  CHECK_EQ(listener.ends[41].usage.generated, 0);
+  Request third = request_of(42, 3);
+  third.tokens = prompt;
+  third.tokens.insert(third.tokens.end(), listener.output[40].begin(), listener.output[40].end());
+  const auto length = static_cast<int32_t>(third.tokens.size());
+  engine->submit(std::move(third));
+  listener.listen(engine.get(), 3);
+  CHECK_EQ(listener.ends[42].usage.cached, length - 1);
+  CHECK_EQ(listener.output[42].size(), size_t{3});
+  CHECK_EQ(engine->metrics().requests_ended, int64_t{3});
 }
 
 TEST(an_engine_can_go_without_a_word) {

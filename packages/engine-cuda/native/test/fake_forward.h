@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,7 @@ class FakeForward final : public chasqui::Forward {
 
   chasqui::Status run(const std::vector<chasqui::BatchSpan>& spans, float* logits) override {
     ++n_runs;
+    if (before_run) before_run();
     if (n_runs == fail_at_run) return chasqui::failure(fail_with, "The fake device failed.", "Nothing to do.");
     int32_t n_tokens = 0;
     for (const chasqui::BatchSpan& span : spans) {
@@ -88,6 +90,7 @@ class FakeForward final : public chasqui::Forward {
     }
   }
 
+  std::function<void()> before_run;  // called at the beginning of each pass
   std::string fault;        // empty, or what the engine did wrong
   int64_t n_runs = 0;
   int64_t fail_at_run = -1;
