@@ -1,14 +1,7 @@
 /** The `chasqui` command: finds the subcommand and turns whatever happens into output and an exit code. */
+import type { Command, ExitCode } from "./command.ts"
 import { processTerminal, type Terminal, visible } from "./terminal.ts"
 import { UsageError } from "./usage-error.ts"
-
-/** 0: done. 1: failed. 2: called wrongly. 3: a limit ended the run. 130: interrupted. */
-export type ExitCode = 0 | 1 | 2 | 3 | 130
-
-export interface Command {
-  readonly help: string
-  readonly run: (args: readonly string[], terminal: Terminal) => Promise<ExitCode>
-}
 
 interface CommandEntry {
   readonly summary: string

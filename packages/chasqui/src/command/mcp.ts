@@ -1,6 +1,6 @@
 /** `chasqui mcp serve`: the tools of this machine for any client of the Model Context Protocol. */
 import { mcpServeHttp, mcpServeStdio } from "@chasqui/tools"
-import type { Command, ExitCode } from "./main.ts"
+import type { Command, ExitCode } from "./command.ts"
 import { numberOption, readOptions } from "./options.ts"
 import type { Terminal } from "./terminal.ts"
 import { chosenTools, toolHelp, toolOptions } from "./tools.ts"

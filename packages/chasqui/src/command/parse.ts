@@ -1,7 +1,7 @@
 /** `chasqui parse`: what a model wrote, read as text and tool calls. For debugging, and as a batch tool. */
 import { parseRequest } from "@chasqui/core"
+import type { Command, ExitCode } from "./command.ts"
 import { answerLines } from "./json-lines.ts"
-import type { Command, ExitCode } from "./main.ts"
 import { readOptions } from "./options.ts"
 import { type Terminal, visible } from "./terminal.ts"
 

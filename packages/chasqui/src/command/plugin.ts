@@ -1,6 +1,6 @@
 /** `chasqui plugin`: makes a plugin that works, and says of one what is wrong at which line. */
 import { describePluginProblem, pluginCheck, pluginNew } from "@chasqui/tools"
-import type { Command, ExitCode } from "./main.ts"
+import type { Command, ExitCode } from "./command.ts"
 import { readOptions } from "./options.ts"
 import { type Terminal, visible } from "./terminal.ts"
 import { UsageError } from "./usage-error.ts"

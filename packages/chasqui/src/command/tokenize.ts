@@ -2,8 +2,8 @@
 import { tokenizeRequest } from "@chasqui/core"
 import { readCheckpoint } from "../checkpoint.ts"
 import { tinyLlamaFolder } from "../llama.ts"
+import type { Command, ExitCode } from "./command.ts"
 import { answerLines } from "./json-lines.ts"
-import type { Command, ExitCode } from "./main.ts"
 import { readOptions } from "./options.ts"
 import { type Terminal, visible } from "./terminal.ts"
 

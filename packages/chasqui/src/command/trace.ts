@@ -2,7 +2,7 @@
 import { readFile, writeFile } from "node:fs/promises"
 import { readTrace, replay, type Trace } from "@chasqui/core"
 import { tracePage } from "../trace-page.ts"
-import type { Command, ExitCode } from "./main.ts"
+import type { Command, ExitCode } from "./command.ts"
 import { readOptions } from "./options.ts"
 import { type Terminal, visible } from "./terminal.ts"
 import { transcriptView } from "./transcript-view.ts"
