@@ -2,7 +2,6 @@
 // Run after `pnpm build`: node bench/eval-tiny.mjs [--cases FILE] [--model DIR] [--json] [--limit N]
 import { parseArgs } from "node:util"
 import { CasesError, readCases } from "./tiny-cases.mjs"
-import { episodes } from "./tiny-episode.mjs"
 
 const help = `Usage: eval:tiny [options]
 
@@ -36,6 +35,7 @@ async function main() {
   if (!(limit > 0)) throw new CasesError(`--limit takes a number above 0, not ${given.limit}.`)
   const file = given.cases ?? new URL("tiny-cases.jsonl", import.meta.url)
   const cases = firstOfEachGroup(await readCases(file), limit)
+  const { episodes } = await import("./tiny-episode.mjs") // loads the engine: only once the cases are known to be good
   const table = new Map()
   let failed = 0
   for await (const outcome of episodes(cases, given.model)) {

@@ -56,7 +56,7 @@ const table = {
   expectAnswer: ["confirmed"],
 }
 
-describe("eval:tiny", () => {
+describe("eval:tiny", { timeout: 60_000 }, () => {
   it("passes cases that the model gets right, with real tools and scripted ones", async () => {
     const { code, out } = await evaluate([JSON.stringify(heights), JSON.stringify(table)])
     expect(out.split("\n").slice(0, 2)).toEqual(["pass  heights-0", "pass  table-0"])
