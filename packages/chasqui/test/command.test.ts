@@ -77,6 +77,28 @@ describe("chasqui chat", () => {
   })
 })
 
+describe("chasqui python", () => {
+  it("answers each line with one line, whatever the code does", () => {
+    const codes = ["x = 2", "x + 40", "1 / 0", "import os; os._exit(3)", "print('still here')"]
+    const lines = codes.map((code) => JSON.stringify({ code, session: "s" }))
+    const { stdout } = chasqui(["python", "--json"], `${lines.join("\n")}\nnot json\n`)
+    const answers = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+    expect(answers.map(({ status }) => status).slice(0, 5)).toEqual([
+      "completed",
+      "completed",
+      "error",
+      "died",
+      "completed",
+    ])
+    expect(answers[1].result).toBe("42")
+    expect(answers[4].stdout).toBe("still here\n")
+    expect(answers).toHaveLength(6)
+  })
+})
+
 describe("chasqui parse", () => {
   it("answers each line with one line, whatever it holds", () => {
     const lines = [

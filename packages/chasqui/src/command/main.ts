@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   },
   chat: { summary: "a conversation with tools at the terminal", load: () => import("./chat.ts") },
   trace: { summary: "show a recorded run, or write it as an HTML page", load: () => import("./trace.ts") },
+  python: { summary: "Python in the sandbox, as a prompt or as a batch runner", load: () => import("./python.ts") },
   plugin: { summary: "check a plugin, or start a new one", load: () => import("./plugin.ts") },
   mcp: { summary: "serve tools to clients of the Model Context Protocol", load: () => import("./mcp.ts") },
   render: { summary: "the exact prompt of a conversation; JSON lines in and out", load: () => import("./render.ts") },
