@@ -43,7 +43,10 @@ native = "import ctypes, pathlib\\n_library = ctypes.CDLL(str(pathlib.Path(__fil
 wheel("adding", "cp314-cp314-pyemscripten_2026_0_wasm32", {"adding/__init__.py": native, "adding/native.so": module})
 `
 
-it("installs the wheels of a folder, native modules included, before the isolate is closed", async () => {
+// Two processes start here, on a busy machine slowly.
+it("installs the wheels of a folder, native modules included, before the isolate is closed", {
+  timeout: 90_000,
+}, async () => {
   await using maker = pythonSandbox({ spares: 0 })
   const made = await maker.run(makeWheels)
   expect(made.error).toBeUndefined()
