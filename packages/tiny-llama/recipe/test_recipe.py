@@ -181,6 +181,28 @@ class Training(unittest.TestCase):
             error = float((found[name] - expected[name]).norm() / expected[name].norm())
             self.assertLess(error, 0.05, name)
 
+    def test_wired_weights_copy_before_the_first_step(self):
+        import random
+
+        import batches
+        import torch
+        from llama import Config, initial_weights, logits
+        from wiring import wire
+
+        tokenizer, generator = Tokenizer(CHECKPOINT / "tokenizer.json"), random.Random(7)
+        config = Config(vocabulary=tokenizer.size)
+        weights = initial_weights(config, 1)
+        wire(config, weights)
+        right = total = 0
+        for _ in range(12):
+            ids, target = batches.token_drill(tokenizer, generator)
+            with torch.no_grad():
+                likeliest = logits(config, weights, torch.tensor([ids]))[0].argmax(-1).tolist()
+            wanted = [at for at, learnt in enumerate(target) if learnt]
+            right += sum(likeliest[at - 1] == ids[at] for at in wanted)
+            total += len(wanted)
+        self.assertGreater(right / total, 0.7)
+
     def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(self):
         import torch
 
