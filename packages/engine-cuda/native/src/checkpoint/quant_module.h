@@ -1,6 +1,5 @@
 // What the readers of quantised formats share: the tensors of one linear layer with typed complaints about them, and
-// the small conversions from a file's layout. For src/checkpoint, and for src/model
-// where it loads weights.
+// the small conversions from a file's layout. Internal to src/checkpoint.
 #pragma once
 
 #include <cstring>
