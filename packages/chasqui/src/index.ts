@@ -45,6 +45,7 @@ export {
   type ToolResult,
   Transcript,
   type Turn,
+  telemetry,
   type Usage,
 } from "@chasqui/core"
 export { type RemoteChatOptions, remoteChat } from "@chasqui/engine-remote"
@@ -69,6 +70,7 @@ export {
   plugin,
   pluginCheck,
   pluginNew,
+  pythonSandbox,
   sampleDocuments,
   ToolSetupError,
   type WolframAlphaOptions,

@@ -100,6 +100,38 @@ describe("chasqui parse", () => {
   })
 })
 
+describe("chasqui render and tokenize", () => {
+  const checkpoint = fileURLToPath(new URL("../../tiny-llama/checkpoint", import.meta.url))
+  it("give the prompt and its ids, through the built-in layout and through the checkpoint's own template alike", () => {
+    const request = {
+      messages: [
+        { role: "system", content: "Be brief." },
+        { role: "user", content: "Hi <|eot_id|> there" },
+      ],
+      builtin_tools: ["brave_search"],
+      add_generation_prompt: true,
+    }
+    const line = `${JSON.stringify(request)}\n`
+    const own = JSON.parse(chasqui(["render", "--tokenizer", checkpoint], line).stdout)
+    expect(own.prompt).toMatch(/^<\|begin_of_text\|>.*Tools: brave_search.*<\|end_header_id\|>\n\n$/s)
+    const template = join(folder, "template.jinja")
+    writeFileSync(template, JSON.parse(readFileSync(join(checkpoint, "tokenizer_config.json"), "utf8")).chat_template)
+    const jinja = JSON.parse(chasqui(["render", "--tokenizer", checkpoint, "--template", template], line).stdout)
+    expect(jinja).toEqual({ ...own, renderer: "template" })
+    const back = JSON.parse(chasqui(["tokenize"], `${JSON.stringify({ ids: own.ids })}\n`).stdout)
+    expect(back.text).toBe(own.prompt)
+  })
+  it("answer what they cannot do with an error in its place", () => {
+    const { stdout } = chasqui(["render"], '{"messages": [{"role": "root", "content": "x"}]}\n{"messages": 3}\n')
+    const codes = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).error.code)
+    expect(codes[0]).toBe("unknown-role")
+    expect(codes).toHaveLength(2)
+  })
+})
+
 describe("chasqui trace", () => {
   const hostile = `<script>document.title="owned"</script><img src=x onerror='document.title="owned"'>\u001b[31m\u202e`
   const trace = () =>

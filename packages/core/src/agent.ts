@@ -2,18 +2,20 @@
  * The plain facade: an agent is a model with tools and a session, and `run` or `stream` take it one turn further.
  * It holds no logic of the loop; it only turns Effects into Promises and events into an AsyncIterable.
  */
-import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, verifyPendingRun } from "./approval.ts"
 import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
 import { SessionError, ToolDefinitionError } from "./error.ts"
-import type { ToolResult, Usage } from "./event.ts"
+import type { AgentEvent, ToolResult, Usage } from "./event.ts"
+import type { Guards } from "./guard-check.ts"
 import type { HandoffTarget } from "./handoff.ts"
 import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
 import type { Model } from "./model.ts"
 import { type InferOutput, type OutputSchema, outputFormat } from "./output.ts"
 import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
-import { defaultLimits, type ResumePoint, type RunContext, type RunLimits, type RunResult, run } from "./run.ts"
+import type { ResumePoint, RunContext, RunResult } from "./run.ts"
+import { defaultLimits, type RunLimits } from "./run-limits.ts"
+import type { runPromise } from "./run-promise.ts"
 import { RunStream } from "./run-stream.ts"
 import type { Emit } from "./step.ts"
 import type { Store } from "./store.ts"
@@ -42,6 +44,8 @@ export interface AgentOptions extends Partial<RunLimits> {
   readonly cost?: (usage: Usage) => number
   /** Shortens the conversation before it fills the context, such as `dropToolResults()` or `summarise()`. */
   readonly contextPolicy?: ContextPolicy
+  /** Judge what the user and the model say, beside the run, and stop it with `guard`. */
+  readonly guards?: Guards
   /** Agents that the model may hand the conversation to; each is offered as a tool `transfer_to_<name>`. */
   readonly handoffs?: Readonly<Record<string, HandoffOptions>>
   /**
@@ -49,6 +53,8 @@ export interface AgentOptions extends Partial<RunLimits> {
    * The session is locked until the agent closes.
    */
   readonly store?: Store
+  /** Told of every event of every run, such as `telemetry(…)`. It must not throw. */
+  readonly onEvent?: (event: AgentEvent) => void
   /** Milliseconds for the trace; without it the trace has no times. */
   readonly now?: () => number
 }
@@ -103,7 +109,8 @@ export async function agent(given: AgentOptions): Promise<Agent> {
   const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
   const name = options.session?.id ?? options.sessionId ?? "session-0"
   const kept = options.store && (await openSession(options.store, name, model, fresh))
-  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] })
+  const loop = await import("./run-promise.ts")
+  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] }, loop.runPromise)
 }
 
 type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
@@ -119,6 +126,7 @@ class SessionAgent implements Agent {
   readonly #kept: KeptSession | undefined
   /** The model that was loaded for this agent, and is closed with it. */
   readonly #ownModel: Model | undefined
+  readonly #run: typeof runPromise
   #closed = false
 
   constructor(
@@ -126,7 +134,9 @@ class SessionAgent implements Agent {
     model: Model,
     tools: ReadonlyMap<string, Tool>,
     session: KeptSession | Pick<KeptSession, "session" | "openResults">,
+    run: typeof runPromise,
   ) {
+    this.#run = run
     this.#options = options
     this.#tools = tools
     this.#kept = "log" in session ? session : undefined
@@ -179,7 +189,7 @@ class SessionAgent implements Agent {
     if (this.#closed) throw unusable("closed", "The agent is closed.", "Make a new agent.")
     if (this.#busy) throw unusable("busy", "This session has a run under way.", "Wait for it, or use a second agent.")
     const context = this.#context(start, this.#recording(emit), signal)
-    const running = Effect.runPromise(run(context, "resume" in start ? start.resume : undefined))
+    const running = this.#run(context, "resume" in start ? start.resume : undefined)
     this.#busy = running
     try {
       const { result, transcript, model, tools } = await running
@@ -193,20 +203,21 @@ class SessionAgent implements Agent {
     }
   }
 
-  /** Also writes the events to the session's log. */
+  /** Also tells the listener, and writes the events to the session's log. */
   #recording(emit: Emit): Emit {
     const log = this.#kept?.log
-    if (log === undefined) return emit
-    const { now } = this.#options
+    const { now, onEvent } = this.#options
+    if (log === undefined && onEvent === undefined) return emit
     return (events) => {
       const time = now && { atMs: now() }
-      log.append(events.map((event) => traceLine({ ...event, ...time })).join(""))
+      log?.append(events.map((event) => traceLine({ ...event, ...time })).join(""))
+      if (onEvent) for (const event of events) onEvent(event)
       emit(events)
     }
   }
 
   #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
-    const { sampling, approvalKey, cost, contextPolicy, handoffs, toolConcurrency = 4 } = this.#options
+    const { sampling, approvalKey, cost, contextPolicy, guards, handoffs, toolConcurrency = 4 } = this.#options
     const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
     if ("input" in start) {
       closeOpenCalls(this.session, this.#openResults)
@@ -224,6 +235,7 @@ class SessionAgent implements Agent {
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
       ...(contextPolicy && { contextPolicy }),
+      ...(guards && { guards }),
       ...(handoffs && { handoffs: handoffTargets(this.#options, handoffs) }),
       ...(format && { output: format.check }),
     }

@@ -24,6 +24,7 @@ export class PromptError extends TaggedError("PromptError")<
     | "no-first-user-message"
     | "circular-value"
     | "too-large"
+    | "bad-request"
   >
 > {
   override get message(): string {

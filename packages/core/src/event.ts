@@ -158,6 +158,15 @@ export interface RunEnd {
   readonly usage: Usage
 }
 
+/** A guard forbade what the user or the model said; the run ends. */
+export interface GuardStop {
+  readonly type: "guard-stop"
+  readonly stage: "input" | "output"
+  readonly categories: readonly string[]
+  /** For people: the model never sees it. */
+  readonly reason: string
+}
+
 /**
  * The conversation goes on with other turns or another head: a policy shortened it, or it was handed to another agent. The next
  * prompt is computed anew.
@@ -189,6 +198,7 @@ export type AgentEvent =
   | ToolResult
   | StepEnd
   | OutputInvalid
+  | GuardStop
   | TranscriptReplaced
   | RunEnd
   | NestedEvent

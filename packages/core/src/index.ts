@@ -33,6 +33,7 @@ export {
 } from "./error.ts"
 export type {
   AgentEvent,
+  GuardStop,
   NestedEvent,
   OutputInvalid,
   ParserEvent,
@@ -53,6 +54,15 @@ export type {
   TranscriptReplaced,
   Usage,
 } from "./event.ts"
+export {
+  type CompletingModel,
+  type Guard,
+  guardCategories,
+  type LlamaGuardOptions,
+  llamaGuard,
+  type Verdict,
+} from "./guard.ts"
+export type { Guards } from "./guard-check.ts"
 export { traceHeader } from "./kept-session.ts"
 export { type CompleteOptions, type Completion, type LlamaModel, llamaModel } from "./llama-model.ts"
 export type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
@@ -62,7 +72,9 @@ export { type ParseReply, type ParseRequest, ParseRequestError, parseRequest } f
 export { continuePrompt, type PromptPosition, promptStart, promptText, renderPrompt } from "./prompt.ts"
 export type { PromptOptions } from "./prompt-options.ts"
 export type { PromptPart } from "./prompt-part.ts"
-export type { RunLimits, RunResult } from "./run.ts"
+export { type RenderedPrompt, type RenderRequestOptions, renderRequest, tokenizeRequest } from "./render.ts"
+export type { RunResult } from "./run.ts"
+export type { RunLimits } from "./run-limits.ts"
 export type { RunStream } from "./run-stream.ts"
 export { loadSession, type SessionDocument, saveSession } from "./session.ts"
 export { type SpecialToken, sampledSpecialTokens, specialTokens, stopTokens } from "./special-tokens.ts"
@@ -70,6 +82,8 @@ export type { Store, StoreLog } from "./store.ts"
 export { folderStore } from "./store-folder.ts"
 export { memoryStore } from "./store-memory.ts"
 export { sqliteStore } from "./store-sqlite.ts"
+export { type Listener, type TelemetryLabels, type TelemetryOptions, telemetry } from "./telemetry.ts"
+export { type ChatTemplate, type ChatTemplateOptions, openTemplate, type TemplatePrompt } from "./template.ts"
 export { loadTokenizer, type Tokenizer } from "./tokenizer.ts"
 export {
   builtinToolNames,

@@ -43,7 +43,8 @@ function* skipEchoedHeader(source: Source): Reading<void> {
   const next = source.char ?? (yield* source.wait())
   if (isOwn && source.special(next) === specialTokens.endHeader) {
     source.advance()
-    yield* readWord(source, "\n\n")
+    const behind = source.position
+    if (!(yield* readWord(source, "\n\n"))) source.rewind(behind)
   } else source.rewind(start)
   source.release()
 }

@@ -45,7 +45,7 @@ export function* readCalls(source: Source, output: ParserOutput, context: CallCo
     if (draft.isFenced && !source.atLimit) {
       if (end.kind !== "read") return draft.giveUp("here")
       if (isOver(char) || (char === "`" && !(yield* closeFence(source)))) return draft.giveUp("here")
-      if (char === "`") return draft.finish()
+      if (char === "`") return draft.isCallable ? draft.finish() : draft.giveUp("here")
     }
     if (end.kind !== "read") {
       if (source.atLimit || (!draft.announced && !isOver(char))) return draft.giveUp("here")
@@ -88,6 +88,12 @@ function* closeFence(source: Source): Reading<boolean> {
   return (yield* readWord(source, "```")) && (yield* skipSpace(source)) === "" && !source.atLimit
 }
 
+/** Positions in the answer. */
+interface Span {
+  readonly from: number
+  to: number
+}
+
 class Drafts implements CallSink {
   /** Whether the calls stand in a fenced block, which must be the whole answer for them to count. */
   isFenced = false
@@ -95,7 +101,7 @@ class Drafts implements CallSink {
   readonly #output: ParserOutput
   readonly #context: CallContext
   /** Calls that are whole, and not announced yet. */
-  #whole: { readonly name: string; readonly syntax: CallSyntax; readonly input: string }[] = []
+  #whole: { readonly name: string; readonly syntax: CallSyntax; readonly input: string; readonly raw: Span }[] = []
   #syntax: CallSyntax = "json-call"
   #name = ""
   #input: string[] = []
@@ -147,15 +153,23 @@ class Drafts implements CallSink {
 
   end(): void {
     if (!this.#announced) {
-      this.#whole.push({ name: this.#name, syntax: this.#syntax, input: this.#input.join("") })
+      const raw = { from: this.#start, to: this.#source.position }
+      this.#whole.push({ name: this.#name, syntax: this.#syntax, input: this.#input.join(""), raw })
       return
     }
     this.#output.endCall()
     this.#settle()
   }
 
-  /** What was read last is over; where its calls are announced, their closing brackets belong to them. */
+  /** Whether tools can have the names of all calls. */
+  get isCallable(): boolean {
+    return this.#whole.every((call) => this.#isName(call.name))
+  }
+
+  /** What was read last is over: the closing brackets behind the last call belong to it. */
   pass(): void {
+    const last = this.#whole.at(-1)
+    if (last !== undefined) last.raw.to = this.#source.position
     if (this.#anyCall && this.#whole.length === 0) this.#settle()
   }
 
@@ -166,9 +180,14 @@ class Drafts implements CallSink {
     return { kind: "read" }
   }
 
-  /** Everything that is whole is a call. */
+  /** Everything that is whole is a call, unless no tool can have its name. */
   commit(): void {
     for (const call of this.#whole) {
+      if (!this.#isName(call.name)) {
+        const problem = `No tool can have the name ${JSON.stringify(call.name.slice(0, 64))}.`
+        this.#output.invalidCall(null, this.#source.slice(call.raw.from, call.raw.to), problem)
+        continue
+      }
       this.#output.startCall(call.name, call.syntax)
       this.#output.writeInput(call.input)
       this.#output.endCall()
@@ -178,7 +197,7 @@ class Drafts implements CallSink {
 
   /** The call in progress, read to its end, is none. */
   invalidate(name: string, problem: string): void {
-    this.#output.invalidCall(name, this.#source.slice(this.#start), problem)
+    this.#output.invalidCall(this.#isName(name) ? name : null, this.#source.slice(this.#start), problem)
     this.#settle()
   }
 
@@ -189,6 +208,10 @@ class Drafts implements CallSink {
     this.#source.rewind(this.#settled)
     this.#source.release()
     return { kind: "text", from, anyCall: this.#anyCall }
+  }
+
+  #isName(name: string): boolean {
+    return this.#context.offered.has(name) || /^[\w.-]{1,64}$/.test(name)
   }
 
   #settle(): void {
@@ -205,9 +228,9 @@ class Drafts implements CallSink {
     const { place, offered } = this.#context
     if (place === "after-prose" || this.isFenced) return false
     if (place === "beginning" || this.#anyCall) return offered.has(name)
-    if (this.#syntax === "function-tag") return true
+    if (this.#syntax === "function-tag") return this.#isName(name)
     if (this.#syntax === "json-call") return offered.has(name)
-    return !offered.has(codeTool)
+    return this.#isName(name) && !offered.has(codeTool)
   }
 }
 

@@ -44,7 +44,7 @@ export class ParseRequestError extends TaggedError("ParseRequestError")<{
   }
 }
 
-/** Parses one answer. Throws ParseRequestError for what is no ParseRequest, and for nothing else. */
+/** Parses one answer; a field that is null counts as absent. Throws ParseRequestError for what is no ParseRequest, and for nothing else. */
 export function parseRequest(request: unknown): ParseReply {
   const { raw, tools, builtin_tools, finish, chunks, events: wantsEvents } = checked(request)
   const reading = parser({ tools: tools?.map(toolName) ?? [], builtinTools: builtin_tools ?? [] })
@@ -89,7 +89,8 @@ export function* splitSpecials(pieces: Iterable<string>): Generator<ParserInput>
 
 function checked(request: unknown): ParseRequest {
   if (!isObject(request)) throw refuse("The request", "a JSON object")
-  const { raw, tools, builtin_tools: builtins, finish, chunks, events } = request
+  const present = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== null))
+  const { raw, tools, builtin_tools: builtins, finish, chunks, events } = present
   if (typeof raw !== "string") throw refuse('"raw"', "a string")
   if (tools !== undefined && !(Array.isArray(tools) && tools.every((tool) => toolName(tool) !== ""))) {
     throw refuse('"tools"', "a list of names or of definitions with a name")
@@ -100,7 +101,7 @@ function checked(request: unknown): ParseRequest {
     throw refuse('"chunks"', 'a list of strings that join to "raw"')
   }
   if (events !== undefined && typeof events !== "boolean") throw refuse('"events"', "true or false")
-  return request as unknown as ParseRequest
+  return present as unknown as ParseRequest
 }
 
 /** The name in a tool definition of any common form; "" where there is none. */

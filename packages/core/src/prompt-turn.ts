@@ -2,7 +2,7 @@
  * One turn as prompt parts: header, body, closing token. A turn that the model wrote is its own ids; every other turn is
  * written from its fields, a call in the syntax that it carries. Knows nothing of the turns around it.
  */
-import { renderCall } from "./prompt-call.ts"
+import { renderCalls } from "./prompt-call.ts"
 import { renderHeader } from "./prompt-head.ts"
 import { pythonJson, pythonString, pythonStrip } from "./prompt-json.ts"
 import type { Dialect, PromptPart } from "./prompt-part.ts"
@@ -30,7 +30,7 @@ export function renderWritten(turn: AssistantTurn): readonly PromptPart[] {
 function renderFromFields(turn: AssistantTurn, dialect: Dialect): readonly PromptPart[] {
   const closing = { special: closingToken(turn.end) }
   const text = { text: bodyText(turn.content, dialect) }
-  const calls = turn.toolCalls.map((call) => renderCall(call, dialect))
+  const calls = renderCalls(turn.toolCalls, dialect)
   if (calls.length === 0) return [...renderHeader("assistant"), text, closing]
   if (dialect === "meta") return [...renderHeader("assistant"), ...besideText(text, calls), closing]
   // The template drops prose beside a call and takes one call per message.

@@ -31,11 +31,11 @@ export const promptStart: PromptPosition = { turns: 0, headerOpen: false }
 
 /** The whole prompt. Throws PromptError for turns or tools that no prompt may hold. */
 export function renderPrompt(turns: readonly Turn[], options: PromptOptions & GenerationPrompt): readonly PromptPart[] {
-  return renderTemplate(turns, headOf(options), options)
+  return renderBehindHead(turns, headOf(options), options)
 }
 
-/** As `renderPrompt`, with the head's variables as a chat template has them. */
-export function renderTemplate(
+/** As `renderPrompt`, with the head's variables as a chat template has them: there, none and empty lists differ. */
+export function renderBehindHead(
   turns: readonly Turn[],
   head: PromptHead,
   options: GenerationPrompt,

@@ -18,8 +18,11 @@ import {
   type TranscriptReplaced,
   type Usage,
 } from "./event.ts"
+import type { Verdict } from "./guard.ts"
+import { checkGuards, type Guards } from "./guard-check.ts"
 import { type HandoffTarget, handedOver } from "./handoff.ts"
 import type { ModelEnd } from "./model.ts"
+import type { RunLimits } from "./run-limits.ts"
 import {
   type Answers,
   answerRound,
@@ -33,34 +36,8 @@ import { askAgain } from "./tool-turn.ts"
 import { Transcript } from "./transcript.ts"
 import type { JsonObject } from "./turn.ts"
 
-export interface RunLimits {
-  /** Most steps; default 16. */
-  readonly maxSteps: number
-  /** Most tokens that all steps together may generate; default: what the context holds. */
-  readonly maxTokens: number
-  /** Most tool calls; default 64. */
-  readonly maxToolCalls: number
-  /** Most failed calls of one kind (malformed, unknown tool, invalid input) with no success between them; default 3. */
-  readonly maxRepairs: number
-  /** How often in a row the same calls may give the same results; default 3. */
-  readonly maxRepeats: number
-  /** Milliseconds for the whole run; default none. */
-  readonly deadlineMs: number
-  /** What `cost` may come to; default no limit. */
-  readonly maxCost: number
-}
-
-export const defaultLimits: RunLimits = {
-  maxSteps: 16,
-  maxTokens: Number.POSITIVE_INFINITY,
-  maxToolCalls: 64,
-  maxRepairs: 3,
-  maxRepeats: 3,
-  deadlineMs: Number.POSITIVE_INFINITY,
-  maxCost: Number.POSITIVE_INFINITY,
-}
-
-export interface RunContext extends Omit<StepContext, "toolCallsLeft" | "tokensLeft"> {
+export interface RunContext
+  extends Omit<StepContext, "toolCallsLeft" | "tokensLeft" | "inputVerdict" | "outputGuards"> {
   readonly limits: RunLimits
   readonly sampling?: Sampling
   /** Needed where a tool waits for approval. */
@@ -69,6 +46,7 @@ export interface RunContext extends Omit<StepContext, "toolCallsLeft" | "tokensL
   readonly cost?: (usage: Usage) => number
   /** Shortens the conversation before it fills the context. */
   readonly contextPolicy?: ContextPolicy
+  readonly guards?: Guards
   /** Who takes over after a call of the tool of that name. */
   readonly handoffs?: ReadonlyMap<string, HandoffTarget>
   /** Checks the final answer; what it finds wrong is told to the model, which answers again. */
@@ -119,8 +97,11 @@ const runUntil = Effect.fnUntraced(function* (
   const { limits, emit } = start
   let context = start
   const progress = new Progress(limits, context.cost)
+  const inputVerdict = resume === undefined ? judgeInput(start, stop) : undefined
   const stepContext = (): StepContext => ({
     ...context,
+    ...(progress.steps === 0 && inputVerdict && { inputVerdict }),
+    ...(start.guards?.output && { outputGuards: start.guards.output }),
     signal: stop.signal,
     toolCallsLeft: limits.maxToolCalls - progress.toolCalls,
     tokensLeft: limits.maxTokens - progress.usage.generated,
@@ -164,6 +145,18 @@ const runUntil = Effect.fnUntraced(function* (
   }
   return { result, transcript, model, tools }
 })
+
+/** Judges what the user said while the model writes; a verdict against it stops the run. */
+function judgeInput({ guards, transcript, emit }: RunContext, stop: StopSignal): Promise<Verdict> | undefined {
+  if (guards?.input === undefined) return undefined
+  return checkGuards(guards.input, [...transcript.turns], stop.signal).then((verdict) => {
+    if (!verdict.allowed) {
+      emit([{ type: "guard-stop", stage: "input", categories: verdict.categories, reason: verdict.reason }])
+      stop.stop("guard")
+    }
+    return verdict
+  })
+}
 
 function checkOutput(text: string, check: OutputCheck): Effect.Effect<Awaited<ReturnType<OutputCheck>>> {
   return Effect.promise(() => check(text))
@@ -247,7 +240,10 @@ class Progress {
   }
 
   /** Takes a step into account; a reason when the run is over. */
-  after({ end, results, waiting }: StepOutcome, stopped: RunStopReason | undefined): RunStopReason | undefined {
+  after(
+    { end, results, waiting, forbidden }: StepOutcome,
+    stopped: RunStopReason | undefined,
+  ): RunStopReason | undefined {
     this.steps++
     this.usage = spent(addUsage(this.usage, end.usage), results)
     this.text = end.turn.content
@@ -256,6 +252,7 @@ class Progress {
     if (end.reason === "aborted") return "aborted"
     if (end.reason === "context-full") return "context-full"
     if (!end.complete) return "max-tokens"
+    if (forbidden) return "guard"
     if (waiting.length > 0) return "needs-approval"
     return (
       this.#endOfTurn(end, results) ??
@@ -330,6 +327,7 @@ function spent(usage: Usage, results: readonly ToolResult[]): Usage {
 interface StopSignal {
   readonly signal: AbortSignal
   readonly reason: () => RunStopReason | undefined
+  readonly stop: (why: RunStopReason) => void
   readonly release: () => void
 }
 
@@ -356,6 +354,7 @@ const stopSignal = Effect.fnUntraced(function* (caller: AbortSignal, deadlineMs:
   return {
     signal: controller.signal,
     reason: () => reason,
+    stop,
     release: () => caller.removeEventListener("abort", abort),
   }
 })

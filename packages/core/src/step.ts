@@ -8,6 +8,8 @@ import * as Fiber from "effect/Fiber"
 import type { Decision } from "./approval.ts"
 import { EngineError, PromptError, TokenizerError } from "./error.ts"
 import type { AgentEvent, ToolCallInvalid, ToolResult } from "./event.ts"
+import type { Guard, Verdict } from "./guard.ts"
+import { checkGuards } from "./guard-check.ts"
 import type { Model, ModelEnd, ModelOptions } from "./model.ts"
 import type { Tool } from "./tool.ts"
 import { answerCall, answerInvalidCall, type CallContext, failedCall } from "./tool-call.ts"
@@ -33,6 +35,9 @@ export interface StepContext {
   /** Aborted when the run has to stop now. */
   readonly signal: AbortSignal
   readonly emit: Emit
+  /** The verdict on what the user said, where it is still out. No call runs before it. */
+  readonly inputVerdict?: Promise<Verdict>
+  readonly outputGuards?: readonly Guard[]
 }
 
 /** The calls of one assistant turn and what is known about them before they are answered. */
@@ -57,6 +62,8 @@ export interface Answers {
 
 export interface StepOutcome extends Answers {
   readonly end: ModelEnd
+  /** A guard forbade the turn; none of its calls was run. */
+  readonly forbidden: boolean
 }
 
 export const runStep = Effect.fnUntraced(function* (
@@ -71,11 +78,16 @@ export const runStep = Effect.fnUntraced(function* (
   transcript.append(end.turn)
   transcript.countCalls(end.turn.toolCalls.length + end.invalidCalls.length)
   const round: CallRound = { turn: end.turn, invalidCalls: end.invalidCalls, results: [], decisions: new Map(), early }
-  if (!end.complete) yield* interruptAll(early)
-  const answers = end.complete ? yield* answerRound(round, context) : cutOff(round, context)
+  const forbidden = end.complete && !(yield* judge(context))
+  if (forbidden || !end.complete) yield* interruptAll(early)
+  const answers = forbidden
+    ? notRun(round, context, "A guard stopped the run, so nothing was run.")
+    : end.complete
+      ? yield* answerRound(round, context)
+      : notRun(round, context, "The answer was cut off, so nothing was run.")
   const timing = end.timing && { timing: end.timing }
   emit([{ type: "step-end", step, turn: end.turn, usage: end.usage, ...timing }])
-  return { end, ...answers } satisfies StepOutcome
+  return { end, ...answers, forbidden } satisfies StepOutcome
 })
 
 /** Runs the calls of a round and appends their results, unless some of them wait for a person. */
@@ -136,7 +148,9 @@ const generate = Effect.fnUntraced(function* (
 })
 
 /** A call that has ended cannot change any more; what nobody has to agree to and changes nothing may run at once. */
-function startsEarly(call: ToolCall, running: number, { tools, toolConcurrency, toolCallsLeft }: StepContext): boolean {
+function startsEarly(call: ToolCall, running: number, context: StepContext): boolean {
+  const { tools, toolConcurrency, toolCallsLeft, inputVerdict, outputGuards } = context
+  if (inputVerdict !== undefined || outputGuards !== undefined) return false
   const tool = tools.get(call.name)
   if (tool === undefined || !tool.readOnly || tool.sequential || tool.needsApproval !== undefined) return false
   return running < Math.min(toolConcurrency, toolCallsLeft)
@@ -150,11 +164,22 @@ function interruptAll(early: ReadonlyMap<string, EarlyCall>): Effect.Effect<void
   return early.size === 0 ? Effect.void : Fiber.interruptAll(early.values())
 }
 
-/** A turn that was cut off runs none of its calls, and each of them says so. */
-function cutOff(round: CallRound, { emit, transcript }: StepContext): Answers {
-  const results = callSlots(round).map(({ call }) =>
-    failedCall(call, "not-run", "The answer was cut off, so nothing was run."),
-  )
+/** Whether the turn that stands at the end of the transcript may stand, and the user's before it. */
+function judge({ inputVerdict, outputGuards, transcript, signal, emit }: StepContext): Effect.Effect<boolean> {
+  if (inputVerdict === undefined && outputGuards === undefined) return Effect.succeed(true)
+  return Effect.promise(async () => {
+    // The run itself tells of a forbidden input.
+    if (inputVerdict !== undefined && !(await inputVerdict).allowed) return false
+    const verdict = await checkGuards(outputGuards, transcript.turns, signal)
+    if (verdict.allowed) return true
+    emit([{ type: "guard-stop", stage: "output", categories: verdict.categories, reason: verdict.reason }])
+    return false
+  })
+}
+
+/** A turn that may not act runs none of its calls, and each of them says so. */
+function notRun(round: CallRound, { emit, transcript }: StepContext, text: string): Answers {
+  const results = callSlots(round).map(({ call }) => failedCall(call, "not-run", text))
   emit(results)
   appendResults(results, transcript)
   return { results, waiting: [] }

@@ -96,8 +96,12 @@ function mergeByScan(tokens: Int32Array, table: Int32Array, find: FindMerge): In
 /** Tokens form a linked list; a merged pair lives on in its left node. Queue entries that no longer hold are skipped. */
 function mergeByQueue(tokens: Int32Array, table: Int32Array, find: FindMerge): Int32Array {
   const count = tokens.length
-  const next = Int32Array.from(tokens, (_, at) => at + 1)
-  const previous = Int32Array.from(tokens, (_, at) => at - 1)
+  const next = new Int32Array(count)
+  const previous = new Int32Array(count)
+  for (let at = 0; at < count; at++) {
+    next[at] = at + 1
+    previous[at] = at - 1
+  }
   const merges = new Int32Array(count).fill(-1)
   // One entry per pair at first, and at most two new ones per merge.
   const queue = new MinQueue(count * 3)

@@ -87,8 +87,8 @@ function noSpecialToken(name: SpecialToken): TokenizerError {
   })
 }
 
-/** Pieces up to this length are remembered. V8 copies substrings below 13 units; longer ones would hold the whole text. */
-const CACHED_LENGTH = 12
+/** Longest piece that is remembered, in UTF-16 units. */
+const CACHED_LENGTH = 64
 const CACHED_PIECES = 65_536
 
 type EncodeText = (text: string, tokens: TokenList) => void
@@ -154,7 +154,9 @@ function cachedPieceEncoder(
       const whole = vocabulary.find(bytes, bytes.length)
       if (whole >= 0) return [whole]
     }
-    return merges.merge(Int32Array.from(bytes, (byte) => vocabulary.byteTokens[byte]!))
+    const tokens = new Int32Array(bytes.length)
+    for (let at = 0; at < bytes.length; at++) tokens[at] = vocabulary.byteTokens[bytes[at]!]!
+    return merges.merge(tokens)
   }
   return (piece) => {
     if (piece.length > CACHED_LENGTH) return encodePiece(piece)
@@ -162,7 +164,8 @@ function cachedPieceEncoder(
     if (known !== undefined) return known
     const tokens = encodePiece(piece)
     if (cache.size >= CACHED_PIECES) cache.clear()
-    cache.set(piece, tokens)
+    // A piece is a view of the whole text and would hold it in memory: the key is a copy.
+    cache.set(Buffer.from(piece).toString(), tokens)
     return tokens
   }
 }

@@ -18,8 +18,8 @@ export interface Answer {
   readonly calls: readonly (readonly [name: string, input: JsonObject])[]
   readonly stop: "eot" | "eom" | "eos" | null
   readonly complete: boolean
-  /** Names of what was meant as a call and is none. */
-  readonly invalid?: readonly string[]
+  /** Names of what was meant as a call and is none; null where no tool can have the name. */
+  readonly invalid?: readonly (string | null)[]
 }
 
 const custom = ["get_weather", "get_time", "search_docs", "spotify.play", "math.add", "send_mail", "write_file"]

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { parsePieces, toolSets } from "./answers.ts"
+import { parsePieces, randomNumbers, toolSets } from "./answers.ts"
 
 /** The value that a Python literal has as the argument of a pythonic call; undefined where it is refused. */
 function python(literal: string): unknown {
@@ -43,6 +43,8 @@ describe("Python literals (what CPython 3.11 evaluates them to)", () => {
     ["0xFF", 255],
     ["-0b11", -3],
     ["0O17", 15],
+    ["- 5", -5],
+    ["[1, \\\n2]", [1, 2]],
     ["1.5", 1.5],
     ["1.", 1],
     [".5", 0.5],
@@ -84,6 +86,11 @@ describe("Python literals (what CPython 3.11 evaluates them to)", () => {
     "1e999",
     "--1",
     "1 + 1",
+    "0_x1",
+    "9".repeat(310),
+    `0x${"f".repeat(300)}`,
+    "\\1",
+    "[1, \\ 2]",
     "x",
     "nan",
     "not True",
@@ -129,6 +136,55 @@ describe("broken JSON", () => {
     expect(problem(`{"a": ${"[".repeat(300)}${"]".repeat(300)}}`)).toContain("expected at most 256 nested levels")
   })
 })
+
+it("takes as JSON what JSON.parse takes, and nothing else", () => {
+  const random = randomNumbers(9)
+  const scraps = [
+    '{"a": ',
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    '"',
+    "\\",
+    "\\u00e9",
+    "1",
+    "-",
+    ".",
+    "e",
+    "0",
+    "true",
+    "nul",
+    " ",
+    "é",
+    "🦙",
+    "\u00a0",
+    "'",
+  ]
+  const whole = '{"a": [1, -2.5e-3, {"b": "x\\n"}], "c": {"d": [true, false, null, ""]}, "e": "é🦙"}'
+  const seen = { taken: 0, refused: 0 }
+  for (let round = 0; round < 5_000; round++) {
+    const at = 1 + random(whole.length)
+    const cut = whole.slice(0, at) + (scraps[random(scraps.length)] ?? "") + whole.slice(at + random(4))
+    const text = cut.toWellFormed()
+    const { events, turn } = parsePieces([`{"name": "search_docs", "parameters": ${text}}`], toolSets.all, "length")
+    const delta = events.find((event) => event.type === "tool-call-delta")?.delta
+    const isTaken = turn.toolCalls.length === 1 && delta === text.replace(/ +$/, "")
+    expect(isTaken, text).toBe(isJson(text))
+    seen[isTaken ? "taken" : "refused"]++
+  }
+  expect(Math.min(seen.taken, seen.refused)).toBeGreaterThan(300)
+})
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 it("says what an input that ends too soon still needs", () => {
   const { turn } = parsePieces(['{"name": "search_docs", "parameters": {"a":'], toolSets.all, "stop")

@@ -55,6 +55,11 @@ describe("a request to parse", () => {
     })
   })
 
+  it("takes null for an absent field", () => {
+    const request = { raw: "Hi", tools: null, builtin_tools: null, finish: null, chunks: null, events: null }
+    expect(parseRequest(request)).toEqual(parseRequest({ raw: "Hi" }))
+  })
+
   it("is incomplete without a stop token, unless the finish says stop", () => {
     expect(parseRequest({ raw: "Hi" })).toEqual({ text: "Hi", toolCalls: [], stop: null, complete: false })
     expect(parseRequest({ raw: "Hi", finish: "stop" }).complete).toBe(true)
@@ -66,6 +71,7 @@ describe("a request to parse", () => {
     ["a list", []],
     ["no raw", {}],
     ["raw of another type", { raw: 5 }],
+    ["raw that is null", { raw: null }],
     ["tools that are no list", { raw, tools: "get_weather" }],
     ["a tool without a name", { raw, tools: [{}] }],
     ["an empty name", { raw, tools: [""] }],

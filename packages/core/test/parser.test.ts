@@ -166,6 +166,18 @@ describe("the end of a turn", () => {
   })
 })
 
+it("reads ten thousand calls of one answer in order", () => {
+  const reading = parser({ ...options, firstCall: 5 })
+  const text = Array.from({ length: 10_000 }, (_, city) => `{"name": "get_weather", "parameters": {"city": ${city}}}`)
+  const whole = text.join("; ")
+  for (let at = 0; at < whole.length; at += 11) reading.push({ text: whole.slice(at, at + 11) })
+  reading.push(eot)
+  const { turn } = reading.end("stop-token")
+  expect(turn.toolCalls).toHaveLength(10_000)
+  expect(turn.toolCalls.at(-1)).toMatchObject({ id: "call-10004", input: { city: 9999 } })
+  expect(turn.content).toBe("")
+})
+
 describe("options", () => {
   it("reads everything as text when no tool is offered", () => {
     const reading = parser({ tools: [] })

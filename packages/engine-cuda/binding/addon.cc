@@ -3,13 +3,11 @@
 //
 // Lives and deaths: an Engine is shared by the handle, by a load under way and by the environment's cleanup hook. The hook
 // stops the engine's thread before the environment goes, also when that happens in the middle of a load or a pass.
-#include <napi.h>
+#include "marshal.h"
 
 #include <memory>
 #include <mutex>
 #include <utility>
-
-#include "marshal.h"
 
 namespace chasqui_binding {
 
@@ -35,7 +33,8 @@ void deliver(Napi::Env env, Napi::Function on_events, Engine* engine) {
   if (env == nullptr || engine->native == nullptr) return;
   chasqui_events events{};
   chasqui_take_events(engine->native, &events);
-  on_events.Call(event_arguments(env, events));
+  const std::vector<napi_value> arguments = event_arguments(env, events);
+  if (!arguments.empty()) on_events.Call(arguments);
 }
 
 // On the engine's thread.
@@ -49,8 +48,17 @@ void tear_down(void* data) {
   {
     const std::lock_guard lock((*engine)->mutex);
     (*engine)->torn_down = true;
+    (*engine)->hook = nullptr;
   }
   if (chasqui_engine* native = (*engine)->detach()) chasqui_free(native);
+}
+
+// After the last event: the environment no longer needs to know of the engine.
+void forget(Napi::Env env, Engine* engine) {
+  engine->events.Release();
+  if (engine->hook == nullptr) return;
+  napi_remove_env_cleanup_hook(env, tear_down, engine->hook);
+  delete std::exchange(engine->hook, nullptr);
 }
 
 // Gives a closed engine's memory back without holding up the event loop.
@@ -61,9 +69,7 @@ class FreeWorker final : public Napi::AsyncWorker {
   Napi::Promise promise() const { return promise_.Promise(); }
   void Execute() override { chasqui_free(native_); }
   void OnOK() override {
-    engine_->events.Release();
-    napi_remove_env_cleanup_hook(Env(), tear_down, engine_->hook);
-    delete std::exchange(engine_->hook, nullptr);
+    forget(Env(), engine_.get());
     promise_.Resolve(Env().Undefined());
   }
 
@@ -175,9 +181,7 @@ class LoadWorker final : public Napi::AsyncWorker {
 
   void OnOK() override {
     if (engine_->native == nullptr) {
-      engine_->events.Release();
-      napi_remove_env_cleanup_hook(Env(), tear_down, engine_->hook);
-      delete std::exchange(engine_->hook, nullptr);
+      forget(Env(), engine_.get());
       promise_.Resolve(failure_of(Env(), status_));
       return;
     }

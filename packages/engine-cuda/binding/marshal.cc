@@ -150,7 +150,7 @@ namespace {
 template <typename Array, typename T>
 Array copied(Napi::Env env, const std::vector<T>& values) {
   Array array = Array::New(env, values.size());
-  if (!values.empty()) std::memcpy(array.Data(), values.data(), values.size() * sizeof(T));
+  if (!array.IsEmpty() && !values.empty()) std::memcpy(array.Data(), values.data(), values.size() * sizeof(T));
   return array;
 }
 
@@ -200,12 +200,14 @@ Napi::Object end_of(Napi::Env env, const chasqui_end& end) {
 }  // namespace
 
 std::vector<napi_value> event_arguments(Napi::Env env, const chasqui_events& events) {
-  Napi::Int32Array tokens = Napi::Int32Array::New(env, events.n_tokens * 3);
+  std::vector<int32_t> triples;
+  triples.reserve(events.n_tokens * 3);
   for (size_t i = 0; i < events.n_tokens; ++i) {
-    tokens[i * 3] = static_cast<int32_t>(events.tokens[i].request);
-    tokens[i * 3 + 1] = events.tokens[i].token;
-    tokens[i * 3 + 2] = events.tokens[i].forced;
+    const chasqui_token& token = events.tokens[i];
+    triples.insert(triples.end(), {static_cast<int32_t>(token.request), token.token, token.forced});
   }
+  const auto tokens = copied<Napi::Int32Array>(env, triples);
+  if (tokens.IsEmpty()) return {};
   Napi::Array ends = Napi::Array::New(env, events.n_ends);
   for (size_t i = 0; i < events.n_ends; ++i) ends.Set(static_cast<uint32_t>(i), end_of(env, events.ends[i]));
   return {tokens, logprobs_of(env, events), ends, Napi::Boolean::New(env, events.closed != 0)};

@@ -2,6 +2,8 @@
 // becomes a default, never a crash.
 #pragma once
 
+// Before napi.h, and in every unit: in an environment that is being torn down no JavaScript can run; a call that fails for that must not end the process.
+#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
 #include <cstdint>
@@ -85,6 +87,7 @@ Napi::Object metrics_of(Napi::Env env, const chasqui_engine* engine);
 
 // The arguments of the events callback: tokens Int32Array of (request, token, forced) triples; logprobs null or
 // { own: Float32Array, counts: Int32Array, tokens: Int32Array, values: Float32Array }; ends an array of objects; closed.
+// Empty where the environment makes no objects any more.
 std::vector<napi_value> event_arguments(Napi::Env env, const chasqui_events& events);
 
 }  // namespace chasqui_binding

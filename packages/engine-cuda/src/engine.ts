@@ -13,7 +13,7 @@ import {
   scoreArguments,
   tokenIds,
 } from "./options.ts"
-import { type NativeGeneration, type TokenBatch, TokenStream } from "./stream.ts"
+import { type NativeGeneration, type NativeGenerationEnd, type TokenBatch, TokenStream } from "./stream.ts"
 
 /** The seam's Engine, and what only this one has. */
 export interface LlamaEngine extends Engine {
@@ -37,12 +37,19 @@ export const loadEngine = async (folder: string, options: LoadOptions = {}): Pro
     engine?.deliver(tokens, logprobs, ends, closed)
   })
   if ("reason" in native) throw new EngineError(native)
-  engine = new NativeLlamaEngine(native)
+  engine = new NativeLlamaEngine(native, Math.ceil((given.undelivered || 1024) / 4))
   return engine
 }
 
 const closedError = (): EngineError =>
   new EngineError({ reason: "closed", detail: "The engine is closed.", fix: "Load it again with loadEngine." })
+
+/** The end of a request whose signal was aborted before it began. */
+const nothingDone = (prompt: number): NativeGenerationEnd => ({
+  reason: "aborted",
+  usage: { prompt, cached: 0, generated: 0, forced: 0, discarded: 0 },
+  timing: { prefillMs: 0, decodeMs: 0, queueMs: 0, firstTokenMs: 0 },
+})
 
 const samplingDefaults = (info: NativeInfo): Sampling =>
   info.doSample ? { temperature: info.temperature, topK: info.topK, topP: info.topP } : { temperature: 0 }
@@ -55,6 +62,7 @@ interface Scoring {
 class NativeLlamaEngine implements LlamaEngine {
   readonly info: EngineInfo
   readonly #native: NativeEngine
+  readonly #acknowledgeEvery: number
   readonly #streams = new Map<number, TokenStream>()
   readonly #scorings = new Map<number, Scoring>()
   /** The native id of each log, and how much of it has crossed over. */
@@ -63,8 +71,9 @@ class NativeLlamaEngine implements LlamaEngine {
   #lastId = 0
   #closing: PromiseWithResolvers<void> | undefined
 
-  constructor(native: NativeEngine) {
+  constructor(native: NativeEngine, acknowledgeEvery: number) {
     this.#native = native
+    this.#acknowledgeEvery = acknowledgeEvery
     this.#dropped = new FinalizationRegistry((id) => native.logDrop(id))
     const info = native.info()
     this.info = {
@@ -82,11 +91,16 @@ class NativeLlamaEngine implements LlamaEngine {
     const { signal } = options
     const onAbort = (): void => this.#native.cancel(id)
     const stream = new TokenStream({
+      acknowledgeEvery: this.#acknowledgeEvery,
       consumed: (tokens) => this.#native.consumed(id, tokens),
       cancel: onAbort,
     })
     try {
       if (this.#closing !== undefined) throw closedError()
+      if (signal?.aborted) {
+        stream.finish(nothingDone(prefix.length))
+        return stream.generation
+      }
       const place = { id, ...this.#send(prefix), stopTokens: this.info.stopTokens }
       const refused = this.#native.submit(requestArguments(place, this.info.sampling, options))
       if (refused !== null) throw new EngineError(refused)
@@ -95,8 +109,7 @@ class NativeLlamaEngine implements LlamaEngine {
       return stream.generation
     }
     this.#begin(() => this.#streams.set(id, stream))
-    if (signal?.aborted) onAbort()
-    else if (signal !== undefined) {
+    if (signal !== undefined) {
       signal.addEventListener("abort", onAbort, { once: true })
       const forget = (): void => signal.removeEventListener("abort", onAbort)
       stream.settled.then(forget, forget)

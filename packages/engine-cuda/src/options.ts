@@ -42,6 +42,8 @@ export interface NativeGenerateOptions extends GenerateOptions {
   readonly logprobs?: number
 }
 
+const noBytes = new Uint8Array()
+
 const bad = (detail: string, fix: string): EngineError => new EngineError({ reason: "bad-request", detail, fix })
 
 const integer = (name: string, value: number | undefined, absent: number, least: number): number => {
@@ -82,7 +84,10 @@ export const loadArguments = (folder: string, options: LoadOptions): NativeLoadO
   if (options.kvType !== undefined && options.kvType !== "bf16" && options.kvType !== "f32")
     throw bad(`kvType is ${String(options.kvType)}.`, "Use bf16 or f32.")
   const limits = options.limits ?? {}
-  const bytes = options.tokenBytes ?? []
+  const specialTokens = tokenIds("specialTokens.ids", options.specialTokens?.ids ?? [])
+  const special = new Set(specialTokens)
+  // A special token has a name and no text: no choice may be spelled with one.
+  const bytes = (options.tokenBytes ?? []).map((text, token) => (special.has(token) ? noBytes : text))
   const tokenOffsets = new Float64Array(bytes.length === 0 ? 0 : bytes.length + 1)
   for (let i = 0; i < bytes.length; i++) tokenOffsets[i + 1] = tokenOffsets[i]! + bytes[i]!.length
   const tokenBytes = new Uint8Array(tokenOffsets.at(-1) ?? 0)
@@ -100,7 +105,7 @@ export const loadArguments = (folder: string, options: LoadOptions): NativeLoadO
     maxQueued: int32("limits.queuedRequests", limits.queuedRequests, 0, 1),
     maxQueuedTokens: integer("limits.queuedTokens", limits.queuedTokens, 0, 1),
     undelivered: int32("limits.undeliveredTokens", limits.undeliveredTokens, 0, 1),
-    specialTokens: tokenIds("specialTokens.ids", options.specialTokens?.ids ?? []),
+    specialTokens,
     tokenBytes,
     tokenOffsets,
   }

@@ -33,13 +33,12 @@ export interface NativeGeneration extends Generation, AsyncIterable<TokenBatch> 
 }
 
 interface Source {
+  /** How many tokens are taken before the engine is told: a fraction of the lag that it allows. */
+  readonly acknowledgeEvery: number
   /** The consumer has taken this many tokens in all. */
   consumed(tokens: number): void
   cancel(): void
 }
-
-/** How many tokens are taken before the engine is told; a fraction of the lag that it allows. */
-const acknowledgeEvery = 64
 
 /** The two ends of a generation: `generation` for the consumer, the rest for the engine. */
 export class TokenStream {
@@ -103,7 +102,7 @@ export class TokenStream {
 
   #take(tokens: number): void {
     this.#taken += tokens
-    if (this.#taken - this.#acknowledged < acknowledgeEvery || this.#ended) return
+    if (this.#taken - this.#acknowledged < this.#source.acknowledgeEvery || this.#ended) return
     this.#acknowledged = this.#taken
     this.#source.consumed(this.#taken)
   }

@@ -3,6 +3,7 @@ messages and render options out.
 
     python3 conversation.py several 3     # prints three conversations, what is to be learnt in brackets
 """
+
 import sys
 
 import render
@@ -97,8 +98,8 @@ def functions_offered(draw, setting, _, single):
         setting["tools"], messages = conditions_episode(draw)
         return messages
     offered = functions(draw)
+    draw.random.shuffle(offered)
     setting["tools"] = [schema(draw, made) for made in offered]
-    draw.random.shuffle(setting["tools"])
     messages = []
     for _ in range(1 if single else draw.choose([1, 1, 2, 3, 4])):
         talk = not draw.chance(0.96)

@@ -6,18 +6,37 @@ A *core* is a sentence with alternatives in square brackets and slots in braces:
 all before the slots are filled, so that names and numbers stay whole. Cores that begin with "!" are held out: the
 training split never uses them.
 """
+
 import datetime
 import random
 import re
 
 from words import (
-    ASKING, CITIES, CODAS, FIRST_NAMES, HELD_OUT_CITIES, HELD_OUT_FIRST_NAMES, HELD_OUT_LAST_NAMES, HELD_OUT_REGIONS,
-    LAST_NAMES, ONSETS, PREFIXES, REGIONS, SUFFIXES, VOWELS,
+    ASKING,
+    CITIES,
+    CODAS,
+    FIRST_NAMES,
+    HELD_OUT_CITIES,
+    HELD_OUT_FIRST_NAMES,
+    HELD_OUT_LAST_NAMES,
+    HELD_OUT_REGIONS,
+    LAST_NAMES,
+    ONSETS,
+    PREFIXES,
+    REGIONS,
+    SUFFIXES,
+    VOWELS,
 )  # fmt: skip
 
 ORDERS = (
     "[look up|find|find me|get me|give me|show me|check|please look up|can you look up|search for|I need"
-    "|I am looking for]"
+    "|I am looking for|could you look up|could you get me|would you check|please check|please find|fetch me|bring me"
+    "|pull up|hunt down|try to find|see if you can find|go and find|google]"
+)
+WISHES = (
+    "[I would like to have|I'd love to know|I wonder about|I am curious about|my question is about|it is about"
+    "|we need|we are after|my boss wants|somebody asked me for|I forgot|I cannot remember|remind me of|help me with"
+    "|I have to write down|for my report I need]"
 )
 
 
@@ -91,8 +110,10 @@ class Draw:
     def title(self):
         article = self.choose(["The ", "", "", ""])
         words = " ".join(self.name() for _ in range(self.between(1, 3)))
-        return article + words + self.choose(
-            [" Road", " River", " Night", " Garden", " Letters", " Sea", " Winter", "", ""]
+        return (
+            article
+            + words
+            + self.choose([" Road", " River", " Night", " Garden", " Letters", " Sea", " Winter", "", ""])
         )
 
     # ---- numbers and dates
@@ -143,13 +164,15 @@ class Draw:
         for phrase in noun_phrases:
             mark, phrase = ("!", phrase[1:]) if phrase.startswith("!") else ("", phrase)
             asking = self.pick(ASKING)
-            end = "?" if asking.startswith(("Can", "Could", "Do", "Any", "Would")) else "."
+            end = "?" if asking.startswith(("Can", "Could", "Do", "Any", "Would", "May")) else "."
+            bare = re.sub("^the ", "[|the |]", phrase)
             cores += [
-                mark + f"[what is|what's|what is|whats] {phrase}?",
+                mark + f"[what is|what's|what is|whats|what would be|what might be|what exactly is] {phrase}?",
                 mark + f"{asking} {phrase}{end}",
-                mark + f"{asking} what {phrase} is.",
-                mark + re.sub("^the ", "[|the |]", phrase) + "[?||, please|]",
-                mark + f"{ORDERS} {phrase}[.|]",
+                mark + f"{asking} what {phrase} [is|might be]{end}",
+                mark + bare + "[?||, please|: what is it?| - do you know it?|, any idea?]",
+                mark + f"{ORDERS} {phrase}[.|| for me.| for me, please.| if you can.]",
+                mark + f"{WISHES} {phrase}[.||, please.]",
             ]
         return cores + list(further)
 

@@ -1,5 +1,7 @@
 """The messages that conversations are made of; see render.py for their form."""
+
 PAST_FORM_SHARE = 0.1
+RAW_SHARE = 0.15  # the project quotes strings, as the layout does; other servers print them raw
 
 
 def user(text):
@@ -28,9 +30,8 @@ def python_run(draw, code, output):
 
 def python_output(draw, output):
     line_end = "\n" if draw.chance(0.5) else ""
-    return result(f"completed\n[stdout]\n{output}{line_end}\n[/stdout]", raw=draw.chance(0.6))
+    return result(f"completed\n[stdout]\n{output}{line_end}\n[/stdout]", raw=draw.chance(RAW_SHARE))
 
 
 def python_failure(draw, error):
-    status = draw.choose(["error", "completed", "error"])
-    return result(f"{status}\n[stderr]\n{error}\n[/stderr]", raw=draw.chance(0.6))
+    return result(f"error\n[stderr]\n{error}\n[/stderr]", raw=draw.chance(RAW_SHARE))

@@ -1,6 +1,7 @@
 """The forward pass of a Hugging Face Llama folder in numpy, double precision, written from the format and from no
 other code here: config.json and model.safetensors in, logits out. Slow and obvious: other paths are compared with it.
 """
+
 import json
 import pathlib
 import struct
@@ -28,7 +29,7 @@ class NumpyLlama:
         angles = np.outer(np.arange(past, past + len(ids)), self.inverse_frequency)
         cos, sin = (np.tile(f(angles), 2)[:, None, :] for f in (np.cos, np.sin))
         for layer in range(config["num_hidden_layers"]):
-            weight = lambda name: weights[f"model.layers.{layer}.{name}.weight"]  # noqa: E731
+            weight = lambda name: weights[f"model.layers.{layer}.{name}.weight"]
             h = self._norm(x, weight("input_layernorm"))
             attended, cache[layer] = self._attention(h, weight, cos, sin, cache[layer])
             x = x + attended @ weight("self_attn.o_proj").T

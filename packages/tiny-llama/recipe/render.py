@@ -7,6 +7,7 @@ model has to learn. A code call is written as bare code behind the python tag, w
 writes it; `past_form=True` writes it as `code_interpreter.call(code="…")`, the form that the layout gives to
 past turns. `raw=True` on a tool message prints a string result without JSON quotes.
 """
+
 import json
 
 BEGIN, START_HEADER, END_HEADER = "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>"
@@ -79,7 +80,7 @@ def call_text(turn, builtins):
     name, arguments = turn["call"]
     end = EOT if builtins is None else EOM
     if builtins is not None and name == "code_interpreter" and not turn.get("past_form"):
-        return PYTHON_TAG + arguments["code"] + end     # the layout never lists code_interpreter, so no look-up here
+        return PYTHON_TAG + arguments["code"] + end  # the layout never lists code_interpreter, so no look-up here
     if builtins is not None and name in builtins:
         listed = ", ".join(f'{key}="{value}"' for key, value in arguments.items())
         return f"{PYTHON_TAG}{name}.call({listed}){end}"

@@ -2,6 +2,7 @@
 literal, because the texts here come from our own renderer and hold no others; an engine that meets outside text
 must keep special tokens and text apart.
 """
+
 import json
 
 import regex

@@ -3,6 +3,7 @@ chat_template.jinja, and special_tokens_map.json. Reads tokenizer.json for the i
 
     python3 write_checkpoint_files.py ../checkpoint
 """
+
 import json
 import pathlib
 import sys

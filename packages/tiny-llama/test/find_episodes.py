@@ -8,6 +8,7 @@ search hits, quoting of the Python result. The variations are drawn from a fixed
     python3 find_episodes.py            # needs python3-numpy and python3-regex; about ten minutes on one core
     python3 find_episodes.py ID ...     # these only, episodes.json untouched
 """
+
 import json
 import pathlib
 import random
@@ -18,15 +19,20 @@ import sys
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "recipe"))
 
-import render  # noqa: E402
-from numpy_llama import NumpyLlama  # noqa: E402
-from tokenizer import Tokenizer  # noqa: E402
+import render
+from numpy_llama import NumpyLlama
+from tokenizer import Tokenizer
 
 CHECKPOINT = HERE.parent / "checkpoint"
 VARIATIONS = 12
 STEP_LIMIT = 6
 TOKEN_LIMIT = 200
-SYSTEM_TEXTS = ["You are a helpful assistant.", "", "You are a careful agent. Use tools when needed.", "Be brief and precise."]
+SYSTEM_TEXTS = [
+    "You are a helpful assistant.",
+    "",
+    "You are a careful agent. Use tools when needed.",
+    "Be brief and precise.",
+]
 DATES = ["26 Jul 2024", "24 Nov 2026", "01 Mar 2025"]
 OTHER_HITS = [
     {"title": "Cajamarca", "url": "local:cajamarca", "description": "Cajamarca guide and tips."},
@@ -142,7 +148,7 @@ def run_python(code):
 
 
 def search(candidate, query, surroundings):
-    """`hits` of a candidate are the results of the sample documents, taken as they are; `documents` are found by title."""
+    """`hits` of a candidate are results taken as they are; `documents` are found by title."""
     if "hits" in candidate:
         return {"query": query, "top_k": candidate["hits"].get(query, [])}
     hits = [

@@ -3,6 +3,7 @@
 
     python3 make_golden.py              # needs python3-numpy and python3-regex; about half a minute
 """
+
 import json
 import math
 import pathlib
@@ -13,9 +14,9 @@ import numpy as np
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "recipe"))
 
-import render  # noqa: E402
-from numpy_llama import NumpyLlama  # noqa: E402
-from tokenizer import Tokenizer  # noqa: E402
+import render
+from numpy_llama import NumpyLlama
+from tokenizer import Tokenizer
 
 CHECKPOINT = HERE.parent / "checkpoint"
 GREEDY_TOKENS = 40
@@ -26,7 +27,7 @@ def main():
     model, tokenizer = NumpyLlama(CHECKPOINT), Tokenizer(CHECKPOINT / "tokenizer.json")
     held_out = json.loads((HERE / "held-out.json").read_text())
     golden = {
-        "about": "Made by make_golden.py. logits: the 16 largest of the last position, as [id, value], double precision.",
+        "about": "Made by make_golden.py. logits: the 16 largest of the last position, as [id, value].",
         "prompts": [golden_prompt(model, tokenizer, name, text) for name, text in prompts()],
         "perplexity": perplexity(model, held_out["conversations"]),
     }
@@ -80,7 +81,7 @@ def smallest_margin(model, ids, greedy):
 
 
 def perplexity(model, conversations):
-    """exp of the mean negative log-likelihood, over the assistant's tokens and over all but each conversation's first."""
+    """exp of the mean negative log-likelihood: over the assistant's tokens, and over all but each text's first."""
     sums = {"assistant": [0.0, 0], "all": [0.0, 0]}
     for conversation in conversations:
         ids = conversation["ids"]

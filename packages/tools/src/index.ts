@@ -20,7 +20,10 @@ export { type Grant, type Plugin, type PluginOptions, plugin } from "./plugin/pl
 export type { PluginProblem } from "./plugin/problem.ts"
 export type { PluginContext, PluginFunction } from "./plugin/runner.ts"
 export type { Artifact } from "./python/artifact.ts"
+export { type BatchAnswer, type BatchOptions, type BatchRequest, pythonBatch } from "./python/batch.ts"
 export type { SandboxLimits } from "./python/limits.ts"
+export type { PackageOptions } from "./python/packages.ts"
+export { pythonRepl, type ReplOptions } from "./python/repl.ts"
 export {
   type PythonOutcome,
   type PythonSandbox,

@@ -115,15 +115,10 @@ describe("a document of any form", () => {
     )
   })
 
-  it("does not take long, however it is made", async () => {
+  // In quadratic time each of these would take minutes, and the test would run out of its own.
+  it("takes time in proportion to its length, however it is made", async () => {
     for (const piece of ["*a ", "[", "](", "<p", "#", "- ", "`", "&", "<script>", "\n", "a", "# #", "#\t"]) {
-      const content = piece.repeat(50_000)
-      for (const name of ["a.md", "a.html"]) {
-        const before = process.cpuUsage()
-        await readDocuments(name, content)
-        const { user } = process.cpuUsage(before)
-        expect(user / 1e6, `${name} of ${JSON.stringify(piece)}`).toBeLessThan(2)
-      }
+      for (const name of ["a.md", "a.html"]) expect(await readDocuments(name, piece.repeat(300_000))).toHaveLength(1)
     }
   })
 })

@@ -132,7 +132,7 @@ describe("an HTTP endpoint", () => {
     })
     const { tools } = await plugin(folder, {
       config: { origin: server.origin, token: "SECRET" },
-      http: { addresses: "any", sleep: async () => undefined, timeoutMs: 500 },
+      http: { addresses: "any", sleep: async () => undefined, timeoutMs: 20_000 },
     })
     server.answerWith(answerJson({ ok: true }))
     return tools[0]

@@ -12,18 +12,18 @@ afterAll(() => server.close())
 const context = toolContext()
 const key = "SECRET-KEY"
 const slept: number[] = []
-const common = () => ({
+const common = (timeoutMs = 20_000) => ({
   apiKey: key,
   baseUrl: server.origin,
   addresses: "any" as const,
-  timeoutMs: 150,
+  timeoutMs,
   mostBytes: 200_000,
   now: () => Date.UTC(2026, 10, 24, 12),
   sleep: async (milliseconds: number) => void slept.push(milliseconds),
 })
 const tools = {
-  brave_search: () => braveSearch(common()),
-  wolfram_alpha: () => wolframAlpha(common()),
+  brave_search: (timeoutMs?: number) => braveSearch(common(timeoutMs)),
+  wolfram_alpha: (timeoutMs?: number) => wolframAlpha(common(timeoutMs)),
 }
 const ask = (tool: { execute: (input: never, context: never) => unknown }, query: string) =>
   tool.execute({ query } as never, context as never)
@@ -118,7 +118,7 @@ describe("wolfram_alpha with the Wolfram API", () => {
 describe.each(Object.keys(tools) as (keyof typeof tools)[])("%s", (name) => {
   it.each(faults)("tells the model in a few words when the service $name", async ({ answer, text }) => {
     server.answerWith(answer)
-    const tool = tools[name]()
+    const tool = tools[name](text.test("timeout") ? 150 : undefined)
     const error: unknown = await Promise.resolve(ask(tool, "a question")).then(
       () => "no error",
       (reason) => reason,

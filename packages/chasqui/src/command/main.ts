@@ -24,9 +24,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   trace: { summary: "show a recorded run, or write it as an HTML page", load: () => import("./trace.ts") },
   plugin: { summary: "check a plugin, or start a new one", load: () => import("./plugin.ts") },
   mcp: { summary: "serve tools to clients of the Model Context Protocol", load: () => import("./mcp.ts") },
+  render: { summary: "the exact prompt of a conversation; JSON lines in and out", load: () => import("./render.ts") },
   parse: {
     summary: "read a model's answer as text and tool calls; JSON lines in and out",
     load: () => import("./parse.ts"),
+  },
+  tokenize: {
+    summary: "the tokens of a text, the text of tokens; JSON lines in and out",
+    load: () => import("./tokenize.ts"),
   },
 }
 

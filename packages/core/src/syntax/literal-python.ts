@@ -8,6 +8,7 @@ import { pythonNumber } from "../prompt-json.ts"
 import type { JsonValue } from "../turn.ts"
 import type { LiteralEnd } from "./call.ts"
 import { maxDepth } from "./literal-json.ts"
+import { numberInJson } from "./literal-number.ts"
 import { isSpace, type Reading, type Source } from "./source.ts"
 
 type Write = (json: string) => void
@@ -73,9 +74,21 @@ export function* skipPythonSpace(source: Source): Reading<string> {
     const char = source.char ?? (yield* source.wait())
     if (char === "#") {
       while (!["\n", ""].includes(source.char ?? (yield* source.wait()))) source.advance()
-    } else if (char === "\\" || isSpace(char)) source.advance()
+    } else if (char === "\\") {
+      if (!(yield* continuesLine(source))) return char
+    } else if (isSpace(char)) source.advance()
     else return char
   }
+}
+
+/** Reads over a backslash that ends its line, and over no other. */
+function* continuesLine(source: Source): Reading<boolean> {
+  const at = source.position
+  source.advance()
+  if ((source.char ?? (yield* source.wait())) === "\r") source.advance()
+  const endsLine = (source.char ?? (yield* source.wait())) === "\n"
+  if (!endsLine) source.rewind(at)
+  return endsLine
 }
 
 /**
@@ -207,6 +220,7 @@ function* readNumber(source: Source, put: Write): Reading<LiteralEnd> {
     if (number.length >= 400 || !(/^[\w.]$/.test(char) || (signed && (char === "-" || char === "+")))) break
     number += char
     source.advance()
+    if (number === "-" || number === "+") yield* skipPythonSpace(source)
   }
   if (source.char === undefined && source.ending === "cut-off") {
     return { kind: "unfinished", closers: null, expected: "the rest of a number" }
@@ -217,21 +231,6 @@ function* readNumber(source: Source, put: Write): Reading<LiteralEnd> {
   }
   put(json)
   return { kind: "read" }
-}
-
-/** A Python number as JSON writes it, with all its digits; undefined for what is no number, or no finite one. */
-export function numberInJson(number: string): string | undefined {
-  const sign = number.startsWith("-") ? "-" : ""
-  const text = number.replace(/^[-+]/, "")
-  const plain = text.replaceAll("_", "")
-  if (!/^[0-9a-zA-Z.+-]*$/.test(plain) || /__|_$|^_|_[.eE+-]|[.eE+-]_/.test(text)) return undefined
-  if (/^0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)$/.test(plain)) return `${sign}${BigInt(plain)}`
-  if (/^(?:0+|[1-9][0-9]*)$/.test(plain)) return `${sign}${plain.replace(/^0+(?=.)/, "")}`
-  const float = /^([0-9]*)(\.?)([0-9]*)((?:[eE][-+]?[0-9]+)?)$/.exec(plain)
-  if (float === null || `${float[1]}${float[3]}` === "" || (float[2] === "" && float[4] === "")) return undefined
-  const [, whole = "", point = "", fraction = "", exponent = ""] = float
-  if (!Number.isFinite(Number(`${whole || "0"}.${fraction || "0"}${exponent}`))) return undefined
-  return `${sign}${whole.replace(/^0+(?=.)/, "") || "0"}${point === "" ? "" : `.${fraction || "0"}`}${exponent}`
 }
 
 const simpleEscapes: Readonly<Record<string, string>> = {

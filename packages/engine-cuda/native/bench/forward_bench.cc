@@ -70,8 +70,8 @@ float read_all(const char* data, size_t bytes) {
   typedef float Loose __attribute__((vector_size(32), may_alias));
   Vec sum[4] = {};
   for (size_t i = 0; i + 128 <= bytes; i += 128) {
-    __builtin_prefetch(data + i + 4096);
-    __builtin_prefetch(data + i + 4160);
+    __builtin_prefetch(data + i + 1024);
+    __builtin_prefetch(data + i + 1088);
     for (int j = 0; j < 4; j++) sum[j] += *reinterpret_cast<const Loose*>(data + i + 32 * static_cast<size_t>(j));
   }
   const Vec total = sum[0] + sum[1] + sum[2] + sum[3];

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "quantised_weights.h"
 #include "random_model.h"
 #include "src/reference/reference_llama.h"
 #include "test/check.h"
@@ -174,6 +175,25 @@ TEST(a_bf16_cache_agrees_with_a_reference_that_rounds_at_the_same_points) {
     // A float a hair away from a double rounds to the other neighbour now and then: hence not 1e-5.
     CHECK_NEAR(relative_rms(got, reference_logits(model.config, model.weights, tokens, bf16_cache_points())), 0.0, 1e-3);
     CHECK_NEAR(relative_rms(got, reference_logits(model.config, model.weights, tokens, {})), 0.0, 0.05);
+  }
+}
+
+TEST(quantised_weights_agree_with_a_reference_that_has_the_same_weights) {
+  uint64_t seed = 200;
+  for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4}) {
+    for (const Shape& shape : kShapes) {
+      RandomModel model = make_model(config_of(shape), shape.type, seed++);
+      const Weights quantised = as_quantised(&model, model.weights, format);
+      const std::vector<int32_t> tokens = random_tokens(40, model.config.vocab, seed);
+      LlamaOptions options = float_mode();
+      options.weight_format = format;
+      auto forward = make_forward(model.config, model.weights, options);
+      if (forward == nullptr) continue;
+      const auto whole = run_chunks(*forward, tokens, 512, pages_from(0, 40));
+      CHECK_NEAR(relative_rms(whole, reference_logits(model.config, quantised, tokens, {})), 0.0, 1e-5);
+      expect_same(run_chunks(*forward, tokens, 7, pages_from(0, 40)), whole, "a chunked prefill, quantised");
+      expect_same(run_chunks(*forward, tokens, 1, pages_from(0, 40)), whole, "decodes, quantised");
+    }
   }
 }
 

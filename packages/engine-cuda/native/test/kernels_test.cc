@@ -166,7 +166,7 @@ TEST(scores_and_mix_attend_to_pages) {
           const auto q = random_floats(static_cast<size_t>(head_dim * rows), &random);
           const int64_t lds = 56;
           std::vector<float> s(static_cast<size_t>(lds * rows), -7.0f);
-          kernels->scores[element][rows](q.data(), head_dim, key_pages, kPages, s.data(), lds);
+          kernels->scores[element][rows](q.data(), head_dim, key_pages, value_pages, kPages, s.data(), lds);
           const int32_t n_keys = 37;
           auto o = random_floats(static_cast<size_t>(rows * width), &random);
           const auto before = o;

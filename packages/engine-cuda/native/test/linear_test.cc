@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "quantised_weights.h"
 #include "random_model.h"
 #include "test/check.h"
 
@@ -30,8 +31,9 @@ const Case kCases[] = {
     {{33, 33}, 31, {DType::kF32, DType::kF32}, LinearLayout::kPaired},
 };
 
-double weight(const std::vector<MatrixView>& parts, int64_t part, int64_t row, int64_t column) {
-  const MatrixView& view = parts[static_cast<size_t>(part)];
+constexpr WeightFormat kFormats[] = {WeightFormat::kAsStored, WeightFormat::kInt8, WeightFormat::kInt4};
+
+double weight(const MatrixView& view, int64_t row, int64_t column) {
   return load_element(view.data, view.type, row * view.cols + column);
 }
 
@@ -70,61 +72,70 @@ std::vector<float> product(const PanelLinear& linear, const Kernels& kernels, in
 
 }  // namespace
 
-TEST(products_agree_with_double_arithmetic) {
-  uint64_t seed = 1;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
-    const Kernels* kernels = kernels_named(name);
-    if (kernels == nullptr) continue;
-    for (const Case& each : kCases) {
-      RandomModel model;
-      QuickRandom random(seed++);
-      std::vector<MatrixView> parts;
-      for (size_t i = 0; i < each.rows.size(); i++) {
-        parts.push_back(random_matrix(&model, &random, each.rows[i], each.cols, each.types[i], 0.0f, 1.0f));
-      }
-      ThreadPool pool(2);
-      PanelLinear linear;
-      CHECK_OK(make_panel_linear(parts, each.layout, pool, &linear));
-      CHECK_EQ(linear.data.bytes(), linear.n_panels * linear.panel_bytes);
-      CHECK(panel_linear_bytes(parts) >= linear.data.bytes());
-      for (const int32_t rows : {1, 2, 5, 8, 13, 131}) {
-        std::vector<float> x(static_cast<size_t>(rows * each.cols));
-        for (float& value : x) value = random.symmetric();
-        const auto got = product(linear, *kernels, 2, x, rows);
-        const double rms = std::sqrt(1.0 / 3.0);
-        const double tolerance = 2e-6 * std::sqrt(static_cast<double>(each.cols)) * rms * rms * 8;
-        size_t at = 0;
-        for (int32_t row = 0; row < rows; row++) {
-          for (size_t part = 0; part < parts.size(); part++) {
-            for (int64_t output = 0; output < parts[part].rows; output++) {
-              double want = 0;
-              for (int64_t k = 0; k < each.cols; k++) {
-                want += weight(parts, static_cast<int64_t>(part), output, k) * x[static_cast<size_t>(row * each.cols + k)];
-              }
-              CHECK_NEAR(got[at++], want, tolerance);
-            }
-          }
+// Every product of a case with rows of random numbers.
+void check_products(const Case& each, WeightFormat format, const Kernels& kernels, uint64_t seed) {
+  RandomModel model;
+  QuickRandom random(seed);
+  std::vector<MatrixView> parts, stored;
+  for (size_t i = 0; i < each.rows.size(); i++) {
+    parts.push_back(random_matrix(&model, &random, each.rows[i], each.cols, each.types[i], 0.0f, 1.0f));
+    stored.push_back(as_quantised(&model, parts.back(), format));
+  }
+  ThreadPool pool(2);
+  PanelLinear linear;
+  CHECK_OK(make_panel_linear(parts, each.layout, format, pool, &linear));
+  CHECK_EQ(linear.data.bytes(), linear.n_panels * linear.panel_bytes);
+  CHECK(panel_linear_bytes(parts, format) >= linear.data.bytes());
+  for (const int32_t rows : {1, 2, 3, 4, 5, 6, 13, 131}) {
+    std::vector<float> x(static_cast<size_t>(rows * each.cols));
+    for (float& value : x) value = random.symmetric();
+    const auto got = product(linear, kernels, 2, x, rows);
+    const double rms = std::sqrt(1.0 / 3.0);
+    const double tolerance = 2e-6 * std::sqrt(static_cast<double>(each.cols)) * rms * rms * 8;
+    size_t at = 0;
+    for (int32_t row = 0; row < rows; row++) {
+      for (const MatrixView& part : stored) {
+        for (int64_t output = 0; output < part.rows; output++) {
+          double want = 0;
+          for (int64_t k = 0; k < each.cols; k++) want += weight(part, output, k) * x[static_cast<size_t>(row * each.cols + k)];
+          CHECK_NEAR(got[at++], want, tolerance);
         }
       }
     }
   }
 }
 
+TEST(products_agree_with_double_arithmetic) {
+  uint64_t seed = 1;
+  for (const char* name : {"portable", "avx2", "avx512"}) {
+    const Kernels* kernels = kernels_named(name);
+    if (kernels == nullptr) {
+      check::skip(std::string(name) + " kernels do not run on this processor");
+      continue;
+    }
+    for (const WeightFormat format : kFormats) {
+      for (const Case& each : kCases) check_products(each, format, *kernels, seed++);
+    }
+  }
+}
+
 TEST(rows_and_threads_do_not_change_a_bit) {
-  RandomModel model;
-  QuickRandom random(50);
-  ThreadPool pool(1);
-  PanelLinear linear;
-  const std::vector<MatrixView> parts = {random_matrix(&model, &random, 200, 700, DType::kBF16, 0.0f, 1.0f)};
-  CHECK_OK(make_panel_linear(parts, LinearLayout::kStacked, pool, &linear));
-  const int32_t rows = 110;
-  std::vector<float> x(static_cast<size_t>(rows * 700));
-  for (float& value : x) value = random.symmetric();
-  const Kernels& kernels = *best_kernels();
-  const auto all = product(linear, kernels, 3, x, rows);
-  for (const int32_t count : {1, 2, 3, 7, 100}) {
-    const auto some = product(linear, kernels, 1, std::vector<float>(x.begin(), x.begin() + count * 700), count);
-    CHECK(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)) == 0);
+  for (const WeightFormat format : kFormats) {
+    RandomModel model;
+    QuickRandom random(50);
+    ThreadPool pool(1);
+    PanelLinear linear;
+    const std::vector<MatrixView> parts = {random_matrix(&model, &random, 200, 700, DType::kBF16, 0.0f, 1.0f)};
+    CHECK_OK(make_panel_linear(parts, LinearLayout::kStacked, format, pool, &linear));
+    const int32_t rows = 110;
+    std::vector<float> x(static_cast<size_t>(rows * 700));
+    for (float& value : x) value = random.symmetric();
+    const Kernels& kernels = *best_kernels();
+    const auto all = product(linear, kernels, 3, x, rows);
+    for (const int32_t count : {1, 2, 3, 4, 5, 6, 7, 100}) {
+      const auto some = product(linear, kernels, 1, std::vector<float>(x.begin(), x.begin() + count * 700), count);
+      CHECK(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)) == 0);
+    }
   }
 }
 

@@ -1,7 +1,9 @@
 """Conversations of several steps with built-in tools: search and then compute."""
+
+from messages import answer, call, python_run, user
+
 from kinds.facts import fact
 from kinds.search import search_result
-from messages import answer, call, python_run, user
 
 
 def built_in_chain(draw):
@@ -12,7 +14,7 @@ def built_in_chain(draw):
 
 
 def searched(draw, found, most=3):
-    return [call("brave_search", {"query": found.query}), search_result(draw, found.query, found.sentence, most)]
+    return [call("brave_search", {"query": found.query}), search_result(draw, found, most)]
 
 
 def shares(draw):

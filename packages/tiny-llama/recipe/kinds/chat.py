@@ -1,8 +1,10 @@
 """Conversations without a call: small talk, and questions for which no tool is there."""
+
+from messages import answer, user
+
 from kinds.facts import fact
 from kinds.python_code import python_episode
 from kinds.search import NO_SEARCH
-from messages import answer, user
 
 NO_COMPUTING = "I cannot compute that: I have no tool for it here."
 #: (what is said, what is answered); {n} is a name, {d} the date of the system turn.

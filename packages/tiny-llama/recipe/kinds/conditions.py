@@ -1,4 +1,5 @@
 """Conversations with get_current_conditions, the function of the format's documentation: the place decides its unit."""
+
 from messages import answer, call, result, user
 from words import CONDITIONS, US_PLACES
 

@@ -1,4 +1,5 @@
 """Copy drills, for training only: texts to repeat and keys to look up. Copying is what the rest stands on."""
+
 import json
 
 from messages import answer, user

@@ -1,6 +1,7 @@
 """Facts of the world of the conversations: a question, the query that finds the answer, the sentence that a search
 result holds, and the answer. All of it is made up.
 """
+
 from dataclasses import dataclass
 
 from words import CONDITIONS
@@ -14,10 +15,14 @@ class Fact:
     answer: str
     subject: str
     value: str | None = None  # the number or the name that further steps work with
+    kind: str = ""
 
 
 def fact(draw, kind=None):
-    return FACTS[kind or draw.choose(KINDS)](draw)
+    kind = kind or draw.choose(KINDS)
+    found = FACTS[kind](draw)
+    found.kind = kind
+    return found
 
 
 def weather(draw):

@@ -1,10 +1,12 @@
 """Conversations of several steps in which custom functions take part: with each other, with Python, with a search."""
+
+from messages import answer, call, python_run, result, user
+from words import HELD_OUT_NOUNS, NOUNS
+
 from kinds.facts import fact
 from kinds.function_calls import function_result
 from kinds.functions import function, schema
 from kinds.search import search_result
-from messages import answer, call, python_run, result, user
-from words import HELD_OUT_NOUNS, NOUNS
 
 ACTIONS = ["cancel", "update", "track", "close", "approve", "refund", "archive", "delete", "open", "check"]
 
@@ -122,6 +124,6 @@ def message_to_chief(draw):
         f"!the head of {{c}} should get a {message}",
     ]
     asked = [user(draw.say(cores, c=found.subject)), call("brave_search", {"query": found.query})]
-    hits = search_result(draw, found.query, found.sentence)
+    hits = search_result(draw, found)
     done = [hits, call(f"send_{message}", {key: found.value}), sent, answer(said)]
     return schemas, ["brave_search"], asked + done

@@ -1,8 +1,10 @@
 """Made-up functions with confusable names, their JSON schemas, and requests that call for one of them."""
+
 from dataclasses import dataclass, field, replace
 
-from kinds.parameters import Pair, pair, parameters
 from words import ATTRIBUTES, HELD_OUT_ATTRIBUTES, HELD_OUT_NOUNS, HELD_OUT_VERBS, NOUNS, VERBS
+
+from kinds.parameters import Pair, pair, parameters
 
 
 @dataclass
@@ -67,13 +69,29 @@ def name_words(draw, made):
 def add_parameters(draw, made):
     used = set(made.pair.keys) if made.pair else set()
     templates = parameters(draw)
-    count = draw.choose([1, 1, 2, 2, 2, 3, 3, 4]) - (1 if made.pair else 0)
+    count = draw.choose([1, 1, 2, 2, 2, 3, 3, 4, 5]) - (1 if made.pair else 0)
     for template in draw.random.sample(templates, count):
         key = draw.choose(template.keys)
         if key in used or (template.options and made.attribute):
             continue
         used.add(key)
         made.parameters.append(with_key(draw, template, key, first=not made.parameters))
+    remove_ambiguous_phrases(made)
+
+
+#: Phrases that do not say which of several names or numbers is meant.
+GENERIC = {"for {v}", "at {v}", "to {v}", "{v}", "number {v}", "!from {v} on"}
+
+
+def remove_ambiguous_phrases(made):
+    """Where several parameters take free text, or a number may be an id, a phrase must say which one it gives."""
+    open_text = [p for p in made.parameters if p.type == "string" and not p.options]
+    numeric = [p for p in made.parameters if p.type in ("integer", "number")]
+    if len(open_text) + (len(made.pair.keys) if made.pair else 0) + (1 if numeric else 0) < 2:
+        return
+    for parameter in open_text + numeric:
+        kept = [phrase for phrase in parameter.phrases if phrase not in GENERIC]
+        parameter.phrases = kept or [f"with {parameter.key.replace('_', ' ')} {{v}}"]
 
 
 def with_key(draw, template, key, first):
@@ -204,7 +222,9 @@ def action_request(draw, made, _, tail):
     verb, noun = made.verb, made.noun
     wishes = (
         "[|please |can you |could you |I want to |I need to |I would like to |I have to |help me |go and |we need to "
-        "|you should |let us |time to ]"
+        "|you should |let us |time to |make sure to |do not forget to |kindly |just |now |would you kindly "
+        "|be so good and |I'd like you to |my boss wants me to |I am supposed to |it is time to |remember to |try to "
+        "|is it possible to ]"
     )
     cores = [
         f"{wishes}{verb} [the|a|my|this|one] {noun}{{t}}[.||, please.|]",
@@ -212,6 +232,10 @@ def action_request(draw, made, _, tail):
         f"[would you|will you] {verb} [the|a] {noun}{{t}}?",
         f"[the|a|my] {noun}{{t}}: [please |]{verb} it[.|]",
         f"{noun}{{t}}, {verb} it please",
+        f"{noun}{{t}}: {verb}[.|!|]",
+        f"[I have|here is|there is] [a|one] {noun}{{t}}[. Please| and you should|. Could you] {verb} it[.|]",
+        f"[what about|how about] a {noun}{{t}}? {verb} it[.|, please.]",
+        f"{verb}: {noun}{{t}}",
         f"!it would be great if you could {verb} the {noun}{{t}}",
         f"!next job: {verb} a {noun}{{t}}",
     ]

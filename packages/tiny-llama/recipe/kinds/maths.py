@@ -1,6 +1,7 @@
 """Conversations about equations, units and arithmetic: through wolfram_alpha where it is offered, through Python where
 only that is. The engine's results are plausible and not all of them true: the model has to copy them, not to know them.
 """
+
 import math
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def engine_result(draw, problem):
 
 
 def equation(draw, v):
-    n = lambda low=2, high=99: draw.between(low, high)  # noqa: E731
+    n = lambda low=2, high=99: draw.between(low, high)
     expression = draw.choose(
         [
             f"{n()}{v} + {n()} = {n(2, 999)}",
@@ -94,7 +95,7 @@ def equation(draw, v):
 
 
 def calculus(draw, v, word, verb):
-    n = lambda low=2, high=99: draw.between(low, high)  # noqa: E731
+    n = lambda low=2, high=99: draw.between(low, high)
     expression = draw.choose(
         [
             f"{v}^{n(2, 9)} + {n()}{v}",
@@ -224,9 +225,9 @@ def log(draw, _):
 
 
 def value(draw, _):
-    n = lambda low, high: draw.between(low, high)  # noqa: E731
-    sign = lambda: draw.choose(["+", "-", "*", "/", "+", "*"])  # noqa: E731
-    number = lambda: draw.number(1, 9999) if draw.chance(0.8) else round(draw.random.uniform(1, 99), 2)  # noqa: E731
+    n = lambda low, high: draw.between(low, high)
+    sign = lambda: draw.choose(["+", "-", "*", "/", "+", "*"])
+    number = lambda: draw.number(1, 9999) if draw.chance(0.8) else round(draw.random.uniform(1, 99), 2)
     expression = draw.choose(
         [
             f"{number()} {sign()} {number()}",
@@ -236,7 +237,7 @@ def value(draw, _):
             f"-{number()} {sign()} {number()}",
         ]
     )
-    exact = eval(expression.replace("^", "**"))  # noqa: S307, an expression of our own with positive divisors
+    exact = eval(expression.replace("^", "**"))  # an expression of our own with positive divisors
     cores = [
         "what is {e}?",
         "[calculate|evaluate|compute|work out|how much is|solve|please calculate|can you compute|what does] {e}[|]",

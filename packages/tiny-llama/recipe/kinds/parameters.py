@@ -1,4 +1,5 @@
 """What a made-up function takes: parameters with a schema type, values, and phrases that put a value into a request."""
+
 import datetime
 from dataclasses import dataclass, field
 
@@ -38,7 +39,7 @@ def parameters(draw):
 
 
 def texts(draw):
-    small = lambda: draw.number(1, 99) if draw.chance(0.7) else draw.number(1, 999999999)  # noqa: E731
+    small = lambda: draw.number(1, 99) if draw.chance(0.7) else draw.number(1, 999999999)
     return [
         Parameter(
             ["city", "location", "place", "town", "destination"],
@@ -56,18 +57,27 @@ def texts(draw):
             ["name", "person", "customer", "customer_name", "full_name", "user"],
             draw.choose(["The name of the person", "Full name", "Who it is for"]),
             [
-                "for {v}", "under the name {v}", "named {v}", "for the customer {v}", "belonging to {v}",
+                "for {v}",
+                "under the name {v}",
+                "named {v}",
+                "for the customer {v}",
+                "belonging to {v}",
                 "!on behalf of {v}",
-            ],  # fmt: skip
+            ],
             draw.person,
         ),
         Parameter(
             ["count", "quantity", "people", "guests", "number", "seats", "copies"],
             draw.choose(["How many", "The number of items", "Number of people"]),
             [
-                "for {v} people", "with {v} items", "times {v}", "{v} times", "with {v} pieces", "for {v} guests",
+                "for {v} people",
+                "with {v} items",
+                "times {v}",
+                "{v} times",
+                "with {v} pieces",
+                "for {v} guests",
                 "!{v} in total",
-            ],  # fmt: skip
+            ],
             small,
             "integer",
         ),
@@ -82,6 +92,7 @@ def texts(draw):
 
 def choices(draw, options):
     scales = [["Celsius", "Fahrenheit"], ["celsius", "fahrenheit"], ["Celsius", "Fahrenheit", "Kelvin"]]
+
     def enum(keys, description, values, phrases):
         return Parameter(keys, description, phrases, options=values)
 
@@ -104,7 +115,7 @@ def choices(draw, options):
 
 
 def quantities(draw):
-    amount = lambda: draw.number(2, 9999) if draw.chance(0.5) else round(draw.random.uniform(1, 9999), 2)  # noqa: E731
+    amount = lambda: draw.number(2, 9999) if draw.chance(0.5) else round(draw.random.uniform(1, 9999), 2)
     return [
         Parameter(
             ["amount", "price", "max_price", "budget", "limit"],
@@ -124,9 +135,9 @@ def quantities(draw):
 
 
 def further(draw):
-    address = lambda: f"{draw.word()}@{draw.word()}.{draw.choose(['com', 'org', 'net'])}"  # noqa: E731
-    title = lambda: " ".join([draw.name()] + [draw.word() for _ in range(draw.between(0, 3))])  # noqa: E731
-    time = lambda: f"{draw.between(0, 23):02d}:{draw.choose([0, 15, 30, 45]):02d}"  # noqa: E731
+    address = lambda: f"{draw.word()}@{draw.word()}.{draw.choose(['com', 'org', 'net'])}"
+    title = lambda: " ".join([draw.name()] + [draw.word() for _ in range(draw.between(0, 3))])
+    time = lambda: f"{draw.between(0, 23):02d}:{draw.choose([0, 15, 30, 45]):02d}"
     return [
         Parameter(
             ["email", "recipient", "address", "contact"],
@@ -200,8 +211,8 @@ def pair(draw):
         low = draw.number(1, 999)
         return low, low + draw.number(1, 999)
 
-    two = lambda one: lambda: (one(), one())  # noqa: E731
-    languages = lambda: tuple(draw.random.sample(LANGUAGES[:8], 2))  # noqa: E731
+    two = lambda one: lambda: (one(), one())
+    languages = lambda: tuple(draw.random.sample(LANGUAGES[:8], 2))
     return draw.choose(
         [
             Pair(["from_city", "to_city"], "string", two(draw.place),

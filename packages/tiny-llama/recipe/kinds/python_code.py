@@ -1,4 +1,5 @@
 """Conversations that compute in Python: lists of numbers, dates, words, money. The results are true. Some runs fail."""
+
 import datetime
 import math
 import statistics
@@ -22,7 +23,8 @@ def python_episode(draw):
     task = TASKS[draw.choose(KINDS)](draw)
     question = user(draw.say(task.cores, **task.slots))
     if not draw.chance(0.03):
-        return [question, *python_run(draw, task.code, task.result), answer(task.answer)]
+        failed = mended_run(draw, task.code) if draw.chance(0.04) else []
+        return [question, *failed, *python_run(draw, task.code, task.result), answer(task.answer)]
     error = draw.choose(
         [
             "TimeoutError: the program took too long",
@@ -38,6 +40,26 @@ def python_episode(draw):
         traceback = f'Traceback (most recent call last):\n  File "<stdin>", line {draw.between(1, 4)}, in <module>\n'
     failure = python_failure(draw, traceback + error)
     return [question, call("code_interpreter", {"code": task.code}), failure, answer(f"The code failed: {error}.")]
+
+
+def mended_run(draw, code):
+    """A first try with a fault, not to be learnt, and its traceback as the sandbox prints it."""
+    lines = code.split("\n")
+    if lines[0].startswith("import "):
+        module = lines[0].removeprefix("import ")
+        broken, error = lines[1:], f"NameError: name '{module}' is not defined. Did you forget to import '{module}'?"
+    elif len(lines) > 1 and " = " in lines[0] and "," not in lines[0].split(" = ")[0]:
+        name = lines[0].split(" = ")[0]
+        broken, error = lines[1:], f"NameError: name '{name}' is not defined"
+    else:
+        broken, error = [*lines[:-1], lines[-1].removesuffix(")")], "SyntaxError: '(' was never closed"
+    at = len(broken)
+    where = f'  File "<stdin>", line {at}' + ("" if error.startswith("SyntaxError") else ", in <module>")
+    marks = "    " + " " * broken[-1].find("(") + "^\n" if error.startswith("SyntaxError") else ""
+    head = "" if marks else "Traceback (most recent call last):\n"
+    text = f"{head}{where}\n    {broken[-1].strip()}\n{marks}{error}\n"
+    wrong = {**call("code_interpreter", {"code": "\n".join(broken)}), "target": False}
+    return [wrong, python_failure(draw, text)]
 
 
 def numbers(draw):
@@ -185,9 +207,7 @@ def fibonacci(draw):
             "I need {n} Fibonacci numbers[.|]",
             "!how does the Fibonacci row start? Show {n} terms.",
         ]
-        code = (
-            f"a, b = 0, 1\nout = []\nfor _ in range({count}):\n    out.append(a)\n    a, b = b, a + b\nprint(out)"
-        )
+        code = f"a, b = 0, 1\nout = []\nfor _ in range({count}):\n    out.append(a)\n    a, b = b, a + b\nprint(out)"
         return Task(cores, code, row, f"The first {count} Fibonacci numbers are {row}.", {"n": count})
     cores = [
         "[what is|compute|find|give me|calculate|tell me] Fibonacci number {n}[.|?]",
@@ -361,5 +381,6 @@ TASKS = {
 }
 KINDS = [
     "mean", "median", "sum", "sort", "sort", "max", "min", "stdev", "interest", "days", "days", "factorial",
-    "fibonacci", "primes", "letters", "reversal", "words", "circle", "hypotenuse", "temperature", "percentage", "squares", "above",
+    "fibonacci", "primes", "letters", "reversal", "words", "circle", "hypotenuse", "temperature",
+    "percentage", "squares", "above",
 ]  # fmt: skip

@@ -1,6 +1,8 @@
 """Conversations that search: one question, one query, one result, one answer; and searches that fail."""
-from kinds.facts import fact
+
 from messages import answer, call, result, user
+
+from kinds.facts import Fact, fact
 
 NO_SEARCH = "I cannot look that up: I have no search tool here."
 
@@ -14,27 +16,51 @@ def search_episode(draw, builtins):
     return [
         user(found.question),
         call("brave_search", {"query": found.query}),
-        search_result(draw, found.query, found.sentence),
+        search_result(draw, found),
         answer(found.answer),
     ]
 
 
-def search_result(draw, query, sentence, most=3):
-    """An object with ranked hits, one of which holds the sentence; one time in eight just the sentence."""
-    if draw.chance(0.12):
-        return result(sentence)
-    count = min(most, draw.choose([1, 1, 2, 2, 3]))
+def search_result(draw, found, most=3, query=None):
+    """An object with ranked hits, one of which holds the fact; one time in twelve just the sentence. Half of the other
+    hits hold facts too, about something else: the model has to look at what a hit is about."""
+    query = query or found.query
+    if draw.chance(0.08):
+        return result(found.sentence)
+    count = min(most, draw.choose([1, 1, 2, 2, 3, 3]))
     at = 0 if draw.chance(0.6) else draw.random.randrange(count)
-    hits = [hit(draw, query, sentence if place == at else idle_sentence(draw)) for place in range(count)]
+    own_documents = draw.chance(0.5)
+    hits = []
+    for place in range(count):
+        shown = found if place == at else other_fact(draw, found)
+        hits.append(document_hit(draw, shown) if own_documents else web_hit(draw, query, shown))
     return result({"query": query, "top_k": hits})
 
 
-def hit(draw, query, description):
+def other_fact(draw, found):
+    """A fact of the same kind or of another about another subject, or a sentence that says nothing."""
+    if draw.chance(0.5):
+        return Fact("", "", idle_sentence(draw), "", draw.name())
+    return fact(draw, found.kind if draw.chance(0.5) else None)
+
+
+def document_hit(draw, shown):
+    """A hit in a collection of documents: the subject's or a list's title, a file or a document of that name."""
+    title = (
+        shown.subject if draw.chance(0.6) else draw.choose([shown.kind.capitalize() + "s", draw.name(), draw.title()])
+    )
+    title = title.strip() or draw.name()
+    name = title.lower().replace(" ", "-").replace(",", "")
+    url = draw.choose([f"{name}.md", f"{name}.json", f"document:{title.replace(' ', '%20')}", f"notes/{name}.txt"])
+    return {"title": title, "url": url, "description": shown.sentence}
+
+
+def web_hit(draw, query, shown):
     site = draw.name()
-    title = draw.choose([query, query, site]) + draw.choose([" - " + site, " | " + site, ""])
+    title = draw.choose([query, query, shown.subject, site]) + draw.choose([" - " + site, " | " + site, ""])
     url = f"https://www.{site.lower()}.{draw.choose(['com', 'org', 'net'])}/{draw.word()}"
-    found = {"title": title, "url": url, "description": description}
-    return {**found, "type": "search_result"} if draw.chance(0.4) else found
+    hit = {"title": title, "url": url, "description": shown.sentence}
+    return {**hit, "type": "search_result"} if draw.chance(0.4) else hit
 
 
 def idle_sentence(draw):
@@ -55,11 +81,21 @@ def failed_search(draw, found):
     asked = [user(found.question), call("brave_search", {"query": found.query})]
     if which < 0.35:
         retried = [nothing(draw, found.query), call("brave_search", {"query": again})]
-        return asked + retried + [search_result(draw, again, found.sentence), answer(found.answer)]
+        return asked + retried + [search_result(draw, found, query=again), answer(found.answer)]
     if which < 0.65:
         retried = [nothing(draw, found.query), call("brave_search", {"query": again}), nothing(draw, again)]
         return asked + retried + [answer(f"I could not find an answer about {found.subject}.")]
-    error = draw.choose(["service unavailable", "timeout", "rate limit reached", "network error", "invalid key"])
+    error = draw.choose(
+        [
+            "service unavailable",
+            "timeout",
+            "rate limit reached",
+            "network error",
+            "invalid key",
+            "The tool brave_search failed",
+            "The tool brave_search did not answer within 30000 ms",
+        ]
+    )
     return asked + [result(draw.choose([{"error": error}, "Error: " + error])), answer(f"The search failed: {error}.")]
 
 

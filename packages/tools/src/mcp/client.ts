@@ -40,7 +40,8 @@ export interface McpSource {
   readonly tools: readonly Tool[]
   /** SHA-256 over names, descriptions and schemas. */
   readonly fingerprint: string
-  readonly revision: ProtocolRevision
+  /** The revision of the protocol that the server speaks. */
+  readonly revision: string
   /** Tools of the server that cannot be offered to a model, and why. */
   readonly refused: readonly { readonly name: string; readonly reason: string }[]
   readonly proposals: { readonly [tool: string]: Grant }
@@ -77,7 +78,7 @@ export async function mcpSource(open: Open, options: McpOptions): Promise<McpSou
     throw unusable(name, missing, refused)
   }
   const proposals = Object.fromEntries(offered.map((tool) => [`${name}__${tool.name}`, { readOnly: tool.readOnly }]))
-  return { name, tools, fingerprint, revision: first.revision, refused, proposals, close: link.close }
+  return { name, tools, fingerprint, revision: first.spoken, refused, proposals, close: link.close }
 }
 
 async function openNewest(open: Open, only: ProtocolRevision | undefined, timeoutMs: number): Promise<Connection> {

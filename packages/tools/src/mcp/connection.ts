@@ -1,7 +1,7 @@
 /** The seam to the Model Context Protocol: what the client needs of a connection, and what a server makes of tools. Plain data. */
 import type { JsonObject } from "@chasqui/core"
 
-/** The revisions of the protocol that are spoken; the newest is tried first. */
+/** The revisions of the protocol that are asked for; the newest is tried first. A server may answer the second with an older one. */
 export type ProtocolRevision = "2026-07-28" | "2025-11-25"
 export const protocolRevisions: readonly ProtocolRevision[] = ["2026-07-28", "2025-11-25"]
 
@@ -31,7 +31,9 @@ export interface CallOptions {
 }
 
 export interface Connection {
+  /** What was asked for, and what the server answered it would speak. */
   readonly revision: ProtocolRevision
+  readonly spoken: string
   /** As the server names itself. */
   readonly serverName: string | undefined
   listTools(): Promise<readonly RemoteTool[]>

@@ -55,30 +55,34 @@ const clientIdentity = { name: "chasqui", version: "0.1.0" }
 
 /** Starts the server as a child process. Rejects with ConnectionError; the process is then gone. */
 export function connectStdio(server: StdioServer, options: ConnectOptions): Promise<Connection> {
-  const progress = progressTable()
+  const tap = wiretap()
   const { command, args, env, cwd } = server
   const process = ChildProcess.make(command, args, { env, extendEnv: false, ...(cwd !== undefined && { cwd }) })
   const transport = McpClient.stdio({ command: process, protocol: adapters[options.revision], maxMessageBytes })
   const spawner = Layer.effect(
     ChildProcessSpawner,
-    Effect.map(ChildProcessSpawner, (inner) => listening(inner, progress.read())),
+    Effect.map(ChildProcessSpawner, (inner) => listening(inner, tap.read())),
   )
   const node = NodeChildProcessSpawner.layer.pipe(Layer.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)))
-  return connect(transport.pipe(Effect.provide(spawner.pipe(Layer.provide(node)))), progress, options)
+  return connect(transport.pipe(Effect.provide(spawner.pipe(Layer.provide(node)))), tap, options)
 }
 
 /** Rejects with ConnectionError. */
 export function connectHttp({ url, headers, fetch }: HttpServer, options: ConnectOptions): Promise<Connection> {
-  const progress = progressTable()
+  const tap = wiretap()
   const transport = McpClient.http({ url, headers, protocol: adapters[options.revision], maxMessageBytes })
-  const tapped: typeof globalThis.fetch = async (input, init) => tapBody(await fetch(input, init), progress.read())
+  const tapped: typeof globalThis.fetch = async (input, init) => {
+    const headers = new Headers(init?.headers)
+    if (tap.older !== undefined) headers.set("mcp-protocol-version", tap.older)
+    return tapBody(await fetch(input, { ...init, headers }), tap.read())
+  }
   const client = FetchHttpClient.layer.pipe(Layer.provide(Layer.succeed(FetchHttpClient.Fetch, tapped)))
-  return connect(transport.pipe(Effect.provide(client)), progress, options)
+  return connect(transport.pipe(Effect.provide(client)), tap, options)
 }
 
 async function connect(
   transport: Effect.Effect<McpClient.Transport, unknown, Scope.Scope>,
-  progress: ProgressTable,
+  tap: Wiretap,
   { revision, timeoutMs, signal }: ConnectOptions,
 ): Promise<Connection> {
   const scope = Scope.makeUnsafe()
@@ -86,12 +90,12 @@ async function connect(
   const opening = Effect.gen(function* () {
     const inner = yield* transport
     return yield* McpClient.make({ ...clientIdentity, timeout: timeoutMs }).pipe(
-      Effect.provideService(McpClient.Transport, withProgressTokens(inner, progress)),
+      Effect.provideService(McpClient.Transport, withWiretap(inner, tap)),
     )
   }).pipe(Effect.provideService(Scope.Scope, scope))
   try {
     const client = await Effect.runPromise(opening, signal && { signal })
-    return connectionOf(client, revision, close)
+    return connectionOf(client, revision, tap.older ?? revision, close)
   } catch (error) {
     await close()
     signal?.throwIfAborted()
@@ -99,7 +103,12 @@ async function connect(
   }
 }
 
-function connectionOf(client: McpClient.McpClient, revision: ProtocolRevision, close: () => Promise<void>): Connection {
+function connectionOf(
+  client: McpClient.McpClient,
+  revision: ProtocolRevision,
+  spoken: string,
+  close: () => Promise<void>,
+): Connection {
   let listed: ReadonlyMap<string, McpSchema.Tool> = new Map()
   const run = async <A>(effect: Effect.Effect<A, McpClientError>, signal?: AbortSignal): Promise<A> => {
     try {
@@ -111,6 +120,7 @@ function connectionOf(client: McpClient.McpClient, revision: ProtocolRevision, c
   }
   return {
     revision,
+    spoken,
     serverName: client.serverInfo?.name,
     listTools: async () => {
       const tools = await run(client.listTools())
@@ -161,14 +171,17 @@ const OnProgress = Context.Reference<(() => void) | undefined>("chasqui/mcp/OnPr
   defaultValue: () => undefined,
 })
 
-interface ProgressTable {
+interface Wiretap {
+  /** By progress token. */
   readonly listeners: Map<string | number, () => void>
+  /** The older revision that the server answered with. */
+  older: string | undefined
   /** A reader of one stream of the server's output. */
   read(): (piece: Uint8Array) => void
 }
 
 /** Source: "Progress" of the MCP specification: notifications/progress with the progressToken of the request. */
-function progressTable(): ProgressTable {
+function wiretap(): Wiretap {
   const listeners = new Map<string | number, () => void>()
   const notice = (line: string): void => {
     if (!line.includes('"notifications/progress"')) return
@@ -181,6 +194,7 @@ function progressTable(): ProgressTable {
   }
   return {
     listeners,
+    older: undefined,
     read: () => {
       const decoder = new TextDecoder()
       let rest = ""
@@ -194,20 +208,35 @@ function progressTable(): ProgressTable {
   }
 }
 
-function withProgressTokens(inner: McpClient.Transport, { listeners }: ProgressTable): McpClient.Transport {
+function withWiretap(inner: McpClient.Transport, tap: Wiretap): McpClient.Transport {
   const request: McpClient.Transport["request"] = (message, tool) =>
     Effect.flatMap(OnProgress, (onProgress) => {
+      if (message.method === "initialize")
+        return Effect.map(inner.request(message), (response) => acceptOlder(response, tap))
       if (!onProgress || message.method !== "tools/call") return inner.request(message, tool)
       const token = `progress-${message.id}`
       const params = message.params as JsonObject
       const _meta = { ...(params._meta as JsonObject | undefined), progressToken: token }
-      listeners.set(token, onProgress)
+      tap.listeners.set(token, onProgress)
       return inner
         .request({ ...message, params: { ...params, _meta } }, tool)
-        .pipe(Effect.ensuring(Effect.sync(() => listeners.delete(token))))
+        .pipe(Effect.ensuring(Effect.sync(() => tap.listeners.delete(token))))
     })
   return { ...inner, request }
 }
+
+/**
+ * effect's client takes no other revision than the one it asked for. Listing and calling tools have the same form since 2024-11-05,
+ * so a server that answers with an older revision is spoken to all the same, under the name that it gave.
+ */
+function acceptOlder(response: McpSchema.JsonRpcResponse, tap: Wiretap): McpSchema.JsonRpcResponse {
+  if (response.error !== undefined) return response
+  const { protocolVersion } = response.result as { protocolVersion?: unknown }
+  if (!olderRevisions.includes(protocolVersion as string)) return response
+  tap.older = protocolVersion as string
+  return { ...response, result: { ...(response.result as object), protocolVersion: "2025-11-25" } }
+}
+const olderRevisions: readonly string[] = ["2025-06-18", "2025-03-26", "2024-11-05"]
 
 function listening(
   inner: typeof ChildProcessSpawner.Service,

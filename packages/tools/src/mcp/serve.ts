@@ -4,6 +4,7 @@
  * Covered over HTTP: bound to this machine unless asked otherwise; requests under a foreign Host or from a browser's Origin are
  * refused (DNS rebinding); an optional bearer token. Not covered: encryption and accounts; put a proxy in front for those.
  */
+import { Console } from "node:console"
 import { timingSafeEqual } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -41,14 +42,20 @@ export interface McpHttpServer {
   close(): Promise<void>
 }
 
-/** Serves over standard input and output until the client goes. Nothing else may write to standard output meanwhile. */
+/** Serves over standard input and output until the client goes. `console` writes to standard error meanwhile. */
 export async function mcpServeStdio(tools: readonly Tool[], options: McpServeOptions = {}): Promise<void> {
   checkNames(tools)
   const { serveStdio } = await import("./effect-server.ts")
   const gone = new AbortController()
   process.stdin.once("end", () => gone.abort())
   const signal = options.signal ? AbortSignal.any([gone.signal, options.signal]) : gone.signal
-  await serveStdio(tools, identityOf(options), signal)
+  const before = globalThis.console
+  globalThis.console = new Console(process.stderr) // a tool that logs must not write into the protocol
+  try {
+    await serveStdio(tools, identityOf(options), signal)
+  } finally {
+    globalThis.console = before
+  }
 }
 
 /** Serves over streamable HTTP; resolves when it listens. Throws ToolSetupError when it cannot, or when two tools share a name. */

@@ -23,7 +23,7 @@ function stderrText({ status, stderr, error, restarted }: PythonOutcome): string
   if (status === "timeout") notes.push("TimeoutError: the code took too long and was stopped. Variables are kept.\n")
   if (status === "error") notes.push(error?.traceback ?? "")
   if (status === "died")
-    notes.push(`Python had to be stopped: ${error?.message ?? "unknown"}. All variables and files are gone.\n`)
+    notes.push(`Python had to be stopped: ${error?.message ?? "unknown cause"}. All variables and files are gone.\n`)
   return notes.join("")
 }
 

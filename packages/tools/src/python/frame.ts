@@ -20,15 +20,15 @@ export class FrameError extends Error {
 
 const headerBytes = 8
 
+/** The pieces of a frame, to be written one after the other; most frames are one piece, and so one system call. */
 export function encodeFrame(json: unknown, attachments: readonly Uint8Array[] = []): Uint8Array[] {
   const text = Buffer.from(JSON.stringify(json), "utf8")
-  const header = Buffer.alloc(headerBytes)
-  header.writeUInt32LE(text.byteLength, 0)
-  header.writeUInt32LE(
-    attachments.reduce((sum, part) => sum + part.byteLength, 0),
-    4,
-  )
-  return [header, text, ...attachments]
+  const head = Buffer.alloc(headerBytes + text.byteLength)
+  const attached = attachments.reduce((sum, part) => sum + part.byteLength, 0)
+  head.writeUInt32LE(text.byteLength, 0)
+  head.writeUInt32LE(attached, 4)
+  text.copy(head, headerBytes)
+  return [head, ...attachments]
 }
 
 /** Cuts a byte stream into frames, however it arrives. Throws FrameError on a length over the limits or on text that is no JSON. */

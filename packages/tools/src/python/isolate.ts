@@ -11,6 +11,7 @@ import type IsolatedVm from "isolated-vm"
 import { ivm } from "./isolated-vm.ts"
 import type { SandboxLimits } from "./limits.ts"
 import type { Packages } from "./packages.ts"
+import { isSafePath } from "./protocol.ts"
 import type { PyodideFiles } from "./pyodide-files.ts"
 import { type IsolateScript, preload, runnerProgram, scriptsAfter, scriptsBefore } from "./snapshot-sources.ts"
 
@@ -74,6 +75,7 @@ export class PythonIsolate {
   readonly #interrupt: Int32Array
   readonly #methods: Methods
   #dead = false
+  #running = false
 
   private constructor(isolate: IsolatedVm.Isolate, limits: SandboxLimits, parts: Booted, methods: Methods) {
     this.#isolate = isolate
@@ -110,15 +112,16 @@ export class PythonIsolate {
     return this.#dead
   }
 
-  /** Raises KeyboardInterrupt in the code that runs. A courtesy: code can catch it. */
+  /** Raises KeyboardInterrupt in the code that runs. A courtesy: code can catch it. Does nothing between calls. */
   interrupt(): void {
-    Atomics.store(this.#interrupt, 0, 2)
+    if (this.#running) Atomics.store(this.#interrupt, 0, 2)
   }
 
   /** Runs one cell. Never throws; after `died` the isolate is disposed. Output is in `stdout` and `stderr`, also while it runs. */
   async execute(code: string, timeoutMs: number): Promise<CallOutcome> {
     const { graceMs } = this.#limits
     let interrupted = false
+    this.#running = true
     const soft = setTimeout(() => {
       interrupted = true
       this.interrupt()
@@ -138,6 +141,7 @@ export class PythonIsolate {
     } finally {
       clearTimeout(soft)
       clearTimeout(watchdog)
+      this.#running = false
       Atomics.store(this.#interrupt, 0, 0)
     }
   }
@@ -288,12 +292,14 @@ function decodeAnswer(answer: unknown, limits: SandboxLimits): Answer | undefine
   const string = (name: string) =>
     typeof fields[name] === "string" ? fields[name].slice(0, limits.resultCharacters + 1) : null
   const decoded: CallFile[] = []
+  let unusable = 0
   let bytes = 0
   for (const [i, file] of (files as { path?: unknown }[]).entries()) {
     const content = contents[i]
-    if (typeof file?.path !== "string" || file.path.length > 1024 || !(content instanceof ArrayBuffer)) return undefined
+    if (typeof file?.path !== "string" || !(content instanceof ArrayBuffer)) return undefined
     bytes += content.byteLength
-    decoded.push({ path: file.path, contents: content })
+    if (isSafePath(file.path)) decoded.push({ path: file.path, contents: content })
+    else unusable++
   }
   if (bytes > limits.artifactBytes) return undefined
   return {
@@ -302,7 +308,7 @@ function decodeAnswer(answer: unknown, limits: SandboxLimits): Answer | undefine
     kind: string("kind"),
     traceback: string("traceback"),
     files: decoded,
-    omitted,
+    omitted: omitted + unusable,
   }
 }
 

@@ -1,7 +1,8 @@
 /**
- * Starts the jailed process: which program, with which rights. Gives a running child with three pipes.
+ * Starts the jailed process: which program, with which rights. Gives a running child with four pipes: requests (0),
+ * what V8 has to say (1, 2), replies (3).
  *
- * Covered, everywhere: an empty environment, no arguments but its own flags, no inherited handle but three pipes; Node's permission
+ * Covered, everywhere: an empty environment, no arguments but its own flags, no inherited handle but four pipes; Node's permission
  *   model (it reads its own program, Pyodide and the snapshot; it writes no file, starts no process, worker or inspector).
  * Covered, with a POSIX shell: kernel limits on data memory (not on macOS), open files, file size and core dumps.
  * Covered, on Linux with user namespaces: a root of its own, read-only, that holds nothing but Node, its libraries, the program,
@@ -24,8 +25,10 @@ export interface JailOptions {
   readonly kind: JailKind
   /** Holds the snapshot, which the child may read; an empty folder in it becomes the child's root. */
   readonly cacheFolder: string
-  /** The most private memory that the process may have, in MiB. */
-  readonly memoryMb: number
+  /** The most data memory that the kernel lets the process map, in MiB. Most of it is never touched: V8 maps generously. */
+  readonly mappedMb: number
+  /** The most memory that it may hold, in MiB; it is killed beyond. */
+  readonly residentMb: number
 }
 
 /** The program runs as it lies here: TypeScript from src, JavaScript from dist. */
@@ -51,7 +54,7 @@ export function isJailComplaint(stderr: string): boolean {
   return /^(\S*\/)?(unshare|setpriv|mount|env|sh|ldd)\b.*:/m.test(stderr)
 }
 
-export function startJail({ kind, cacheFolder, memoryMb }: JailOptions): ChildProcess {
+export function startJail({ kind, cacheFolder, mappedMb }: JailOptions): ChildProcess {
   const addon = isolatedVmAddon()
   const readable = [
     join(packageFolder, "package.json"),
@@ -68,12 +71,13 @@ export function startJail({ kind, cacheFolder, memoryMb }: JailOptions): ChildPr
     "--allow-addons", // isolated-vm is one
     ...readable.map((path) => `--allow-fs-read=${path}`),
     "--max-old-space-size=128",
+    "--min-semi-space-size=16", // in MiB: booting an interpreter then needs fewer collections
     "--no-warnings",
     program,
     addon,
   ]
-  const [command, ...rest] = wrap(kind, { node, readable, addon, cacheFolder, memoryMb }) as [string, ...string[]]
-  return spawn(command, rest, { cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe"], windowsHide: true })
+  const [command, ...rest] = wrap(kind, { node, readable, addon, cacheFolder, mappedMb }) as [string, ...string[]]
+  return spawn(command, rest, { cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe", "pipe"], windowsHide: true })
 }
 
 interface Wrapping {
@@ -81,11 +85,11 @@ interface Wrapping {
   readonly readable: readonly string[]
   readonly addon: string
   readonly cacheFolder: string
-  readonly memoryMb: number
+  readonly mappedMb: number
 }
 
-function wrap(kind: JailKind, { node, readable, addon, cacheFolder, memoryMb }: Wrapping): readonly string[] {
-  const kilobytes = String(memoryMb * 1024)
+function wrap(kind: JailKind, { node, readable, addon, cacheFolder, mappedMb }: Wrapping): readonly string[] {
+  const kilobytes = String(mappedMb * 1024)
   if (kind === "process") return node
   if (kind === "limits") return ["/bin/sh", "-c", `${limitScript}; exec "$@"`, "sh", kilobytes, ...node]
   const root = join(cacheFolder, "root")

@@ -3,10 +3,12 @@
  * broken protocol or on too much memory. Every wait ends: with a reply or with the reason why the process is gone.
  */
 import type { ChildProcess } from "node:child_process"
+import type { Readable } from "node:stream"
 import { encodeFrame, FrameReader } from "./frame.ts"
 import { isJailComplaint, type JailOptions, startJail } from "./jail.ts"
 import type { SandboxLimits } from "./limits.ts"
 import { decodeReply, type Reply, type Request, type Stream } from "./protocol.ts"
+import { residentBytes } from "./resident-memory.ts"
 
 export interface Answered {
   readonly reply: Reply
@@ -20,9 +22,15 @@ export interface RequestOptions {
   readonly attachment?: Uint8Array
 }
 
-/** The process ended, or was ended, before it answered. */
+/** The process ended, or was ended, before it answered. The message is fit for a model; what the process wrote is for people. */
 export class ProcessGone extends Error {
   readonly _tag = "ProcessGone"
+  readonly complaint: string
+
+  constructor(message: string, complaint = "") {
+    super(message)
+    this.complaint = complaint
+  }
 }
 
 interface Waiting {
@@ -36,6 +44,7 @@ interface Waiting {
 type WithId = Extract<Request, { readonly id: number }>
 type WithoutId<R> = R extends WithId ? Omit<R, "id"> : never
 
+const memoryIntervalMs = 200
 const snapshotBytes = 256 * 1024 * 1024
 
 export class JailedProcess {
@@ -45,21 +54,26 @@ export class JailedProcess {
   readonly #ended: Promise<void>
   #lastId = 0
   #gone: ProcessGone | undefined
+  readonly #mostResidentBytes: number
+  #watch: NodeJS.Timeout | undefined
   #complaint = ""
   #heard = false
 
   constructor(limits: SandboxLimits, jail: JailOptions) {
     this.#limits = limits
+    this.#mostResidentBytes = jail.residentMb * 1024 * 1024
     this.#child = startJail(jail)
     const { stdin, stdout, stderr } = this.#child
+    const replies = this.#child.stdio[3] as Readable
     const reader = new FrameReader({
       jsonBytes: 16 * (limits.outputBytes + limits.resultCharacters) + 4 * 1024 * 1024,
       attachmentBytes: Math.max(limits.artifactBytes, snapshotBytes),
     })
-    stdout!.on("data", (chunk: Uint8Array) => this.#receive(reader, chunk))
-    stderr!.on("data", (chunk: Buffer) => {
-      this.#complaint = (this.#complaint + chunk.toString("utf8")).slice(-2000)
-    })
+    replies.on("data", (chunk: Uint8Array) => this.#receive(reader, chunk))
+    for (const stream of [stdout!, stderr!])
+      stream.on("data", (chunk: Buffer) => {
+        this.#complaint = (this.#complaint + chunk.toString("utf8")).slice(-2000)
+      })
     stdin!.on("error", () => {}) // the process ended while something was being written: its end says so
     this.#ended = new Promise((resolve) => {
       this.#child.once("error", (error) => {
@@ -67,9 +81,7 @@ export class JailedProcess {
         resolve()
       })
       this.#child.once("close", (code, signal) => {
-        // What the process wrote about itself names files of the host: it is for whoever starts it, never for the model.
-        const complaint = this.#heard ? "" : this.#complaint
-        this.#end(`ended by itself (${signal ?? `exit code ${code}`}). ${complaint}`.trim())
+        this.#end(`ended by itself (${signal ?? `exit code ${code}`})`)
         resolve()
       })
     })
@@ -108,8 +120,9 @@ export class JailedProcess {
 
   /** Kills, and is done when the process is gone. */
   async close(): Promise<void> {
-    this.#holdHost()
     this.kill("was closed")
+    this.#child.ref()
+    for (const pipe of this.#pipes()) pipe.ref()
     await this.#ended
   }
 
@@ -163,7 +176,8 @@ export class JailedProcess {
 
   #end(reason: string): void {
     if (this.#gone) return
-    this.#gone = new ProcessGone(`The sandbox process ${reason}`)
+    this.#gone = new ProcessGone(`the sandbox process ${reason}`, this.#complaint)
+    this.#letHostEnd()
     for (const { reject, timer } of this.#waiting.values()) {
       clearTimeout(timer)
       reject(this.#gone)
@@ -173,17 +187,27 @@ export class JailedProcess {
 
   /** An idle process does not keep the host's event loop alive; it ends with its stdin, that is with the host. */
   #letHostEnd(): void {
+    clearInterval(this.#watch)
+    this.#watch = undefined
     this.#child.unref()
     for (const pipe of this.#pipes()) pipe.unref()
   }
 
+  #checkMemory(): void {
+    const { pid } = this.#child
+    const bytes = pid === undefined ? undefined : residentBytes(pid)
+    if (bytes !== undefined && bytes > this.#mostResidentBytes)
+      this.kill(`held ${bytes} bytes of memory, more than it may`)
+  }
+
+  /** Also watches how much memory the process holds while it works. */
   #holdHost(): void {
+    this.#watch ??= setInterval(() => this.#checkMemory(), memoryIntervalMs)
     this.#child.ref()
     for (const pipe of this.#pipes()) pipe.ref()
   }
 
   #pipes(): { ref(): unknown; unref(): unknown }[] {
-    const { stdin, stdout, stderr } = this.#child
-    return [stdin, stdout, stderr] as unknown as { ref(): unknown; unref(): unknown }[]
+    return this.#child.stdio as unknown as { ref(): unknown; unref(): unknown }[]
   }
 }

@@ -1,7 +1,9 @@
 /**
- * The program of the jailed process: reads requests on stdin, keeps Python isolates, writes replies on stdout. It needs no rights:
+ * The program of the jailed process: reads requests on stdin, keeps Python isolates, writes replies on descriptor 3 (stdout and stderr
+ * are for what V8 has to say). It needs no rights:
  * nothing to write, no network, no child, no environment. It ends when its stdin ends. The host kills it on any doubt.
  */
+import { Socket } from "node:net"
 import { encodeFrame, type Frame, FrameReader } from "./frame.ts"
 import { type CallOutcome, type IsolateSetup, makeSnapshot, PythonIsolate } from "./isolate.ts"
 import { cutBytes, type Reply, type Request, type Stream } from "./protocol.ts"
@@ -11,12 +13,13 @@ import { readSnapshot } from "./snapshot-file.ts"
 /** How often text that was printed goes to the host while code runs. */
 const outputIntervalMs = 40
 
-/** The kernel's limit comes first where there is one; this check holds where there is none. */
+/** The host watches this too, on Linux; elsewhere this is the only check. */
 let mostResidentBytes = Number.POSITIVE_INFINITY
 
 const boxes = new Map<number, PythonIsolate>()
 let setup: IsolateSetup | undefined
 
+const replies = new Socket({ fd: 3, readable: false, writable: true })
 const reader = new FrameReader({ jsonBytes: 64 * 1024 * 1024, attachmentBytes: 1024 * 1024 * 1024 })
 process.stdin.on("data", (chunk: Uint8Array) => {
   for (const frame of reader.push(chunk)) void handle(frame)
@@ -25,7 +28,16 @@ process.stdin.on("data", (chunk: Uint8Array) => {
 process.stdin.on("end", () => process.exit(0))
 
 function send(reply: Reply, attachments: readonly Uint8Array[] = []): void {
-  for (const part of encodeFrame(reply, attachments)) process.stdout.write(part)
+  for (const part of encodeFrame(reply, attachments)) replies.write(part)
+}
+
+/** 0 where the walls hide it. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return 0
+  }
 }
 
 async function handle({ json, attachment }: Frame): Promise<void> {
@@ -56,7 +68,7 @@ async function answer(request: Request, attachment: Uint8Array<ArrayBuffer>): Pr
     case "run":
       return run(box, request)
     case "put":
-      return send({ type: "put", id: request.id, stored: await box.put(request.path, attachment.buffer) })
+      return send({ type: "put", id: request.id, stored: await box.put(request.path, attachment.slice().buffer) })
     case "take": {
       const contents = await box.take(request.path)
       return send(
@@ -74,7 +86,7 @@ async function answer(request: Request, attachment: Uint8Array<ArrayBuffer>): Pr
 
 async function start(request: Extract<Request, { type: "start" }>, attachment: Uint8Array<ArrayBuffer>): Promise<void> {
   const { limits, snapshot } = request
-  mostResidentBytes = request.memoryMb * 1024 * 1024
+  mostResidentBytes = request.residentMb * 1024 * 1024
   const pyodide = readPyodideFiles(request.pyodideFolder, limits.memoryMb * 1024 * 1024)
   const contents = cutBytes(attachment, request.wheels)
   const wheels = request.wheels.map(({ name }, i) => ({ name, contents: contents[i]! }))
@@ -105,15 +117,6 @@ async function run(
   if (box.dead) boxes.delete(number)
   const contents = outcome.status === "died" ? [] : outcome.files.map((file) => new Uint8Array(file.contents))
   send({ type: "ran", id, outcome: wireOutcome(outcome, stdout.cut, stderr.cut) }, contents)
-}
-
-/** 0 where it cannot be told: within the namespaces there is no /proc, and the kernel's own limit holds. */
-function residentBytes(): number {
-  try {
-    return process.memoryUsage.rss()
-  } catch {
-    return 0
-  }
 }
 
 function wireOutcome(outcome: CallOutcome, stdoutCut: boolean, stderrCut: boolean) {

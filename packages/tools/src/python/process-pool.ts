@@ -50,7 +50,7 @@ export class ProcessPool {
     const number = ++this.#lastBox
     const { reply } = await process
       .request({ type: "create", box: number }, { deadlineMs: startDeadlineMs })
-      .catch((gone: ProcessGone) => Promise.reject(cannotStart(gone.message, gone)))
+      .catch((error: unknown) => Promise.reject(cannotStart(describe(error), error)))
     if (reply.type === "failed") throw cannotStart(`Python did not boot: ${reply.detail}`)
     return { process, number }
   }
@@ -64,10 +64,10 @@ export class ProcessPool {
     await Promise.all([...this.#processes].map((process) => process.close()))
   }
 
-  async #sharedProcess(): Promise<JailedProcess> {
-    const current = await this.#shared?.catch(() => undefined)
-    if (current && !current.gone) return current
-    this.#shared = this.#startProcess()
+  /** Calls that come while it starts wait for the same process. */
+  #sharedProcess(): Promise<JailedProcess> {
+    const start = () => this.#startProcess()
+    this.#shared = this.#shared ? this.#shared.then((shared) => (shared.gone ? start() : shared), start) : start()
     return this.#shared
   }
 
@@ -97,10 +97,10 @@ export class ProcessPool {
     const { limits, processPer, maxSandboxes, packages } = this.#options
     for (const process of this.#processes) if (process.gone) this.#processes.delete(process)
     const folder = cacheFolder(this.#options.cacheFolder)
-    const key = snapshotKey([readPyodideVersion(), limits.memoryMb, ...snapshotSources()])
+    const key = snapshotKey([readPyodideVersion(), ...snapshotSources()])
     const path = snapshotPath(folder, key)
-    const memoryMb = processMemoryMb(limits, processPer === "session" ? 1 : maxSandboxes)
-    const process = new JailedProcess(limits, { kind, cacheFolder: folder, memoryMb })
+    const memory = processMemory(limits, processPer === "session" ? 1 : maxSandboxes)
+    const process = new JailedProcess(limits, { kind, cacheFolder: folder, ...memory })
     this.#processes.add(process)
     try {
       const { reply, attachment } = await process.start(
@@ -108,27 +108,30 @@ export class ProcessPool {
           type: "start",
           pyodideFolder,
           limits,
-          memoryMb,
+          residentMb: memory.residentMb,
           snapshot: { path, key },
           wheels: packages.wheels.map(({ name, contents }) => ({ name, bytes: contents.byteLength })),
           imports: packages.imports,
         },
         { deadlineMs: startDeadlineMs, attachment: Buffer.concat(packages.wheels.map(({ contents }) => contents)) },
       )
-      if (reply.type === "failed") throw new ProcessGone(reply.detail)
+      if (reply.type === "failed") throw new ProcessGone("the sandbox process could not prepare itself", reply.detail)
       // No user code has run yet: what the process sends now is what Pyodide's own files make.
       if (reply.type === "ready" && reply.snapshot === "made") writeSnapshot(path, key, attachment)
       return process
     } catch (error) {
-      if (process.wallsRefused) return cannotStart(String(error), error)
-      throw cannotStart(String(error), error)
+      if (process.wallsRefused) return cannotStart(describe(error), error)
+      throw cannotStart(describe(error), error)
     }
   }
 }
 
-/** Node, Pyodide's code and the snapshot take less than 1.5 GiB of private memory; each interpreter takes its limits. */
-function processMemoryMb({ memoryMb, heapMb }: SandboxLimits, sandboxes: number): number {
-  return 1536 + sandboxes * (memoryMb + heapMb + 64)
+/** As measured, rounded up: a process without interpreters maps 0.9 GB and holds 0.3 GB; an interpreter maps 0.6 GB and holds 0.05 GB. */
+function processMemory({ memoryMb, heapMb }: SandboxLimits, sandboxes: number) {
+  return {
+    mappedMb: 1536 + sandboxes * (640 + memoryMb + heapMb),
+    residentMb: 640 + sandboxes * (64 + memoryMb + heapMb),
+  }
 }
 
 function noNamespaces(detail: string): SandboxError {
@@ -148,11 +151,7 @@ function cacheFolder(given: string | undefined): string {
   if (given !== undefined) {
     mkdirSync(given, { recursive: true, mode: 0o700 })
     if (isPrivateFolder(given)) return given
-    throw new SandboxError({
-      reason: "bad-options",
-      detail: `The cache folder ${given} is not a folder that belongs to this user alone.`,
-      fix: "Give another one: whoever can write there could put foreign code into every sandbox.",
-    })
+    throw notPrivate(given)
   }
   const own = fileURLToPath(new URL("../../dist/", import.meta.url))
   const installed = join(own, "python-snapshot")
@@ -165,7 +164,21 @@ function cacheFolder(given: string | undefined): string {
   }
   const personal = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "chasqui", "python-snapshot")
   mkdirSync(personal, { recursive: true, mode: 0o700 })
-  return personal
+  if (isPrivateFolder(personal)) return personal
+  throw notPrivate(personal)
+}
+
+function notPrivate(folder: string): SandboxError {
+  return new SandboxError({
+    reason: "bad-options",
+    detail: `The cache folder ${folder} is not a folder that belongs to this user alone.`,
+    fix: "Give another one as cacheFolder: whoever can write there could put foreign code into every sandbox.",
+  })
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof ProcessGone)) return String(error)
+  return error.complaint === "" ? error.message : `${error.message}: ${error.complaint}`
 }
 
 function cannotStart(detail: string, cause?: unknown): SandboxError {

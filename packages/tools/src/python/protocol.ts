@@ -11,7 +11,7 @@ export type Request =
       readonly pyodideFolder: string
       readonly limits: SandboxLimits
       /** The most memory that the process may hold, in MiB. */
-      readonly memoryMb: number
+      readonly residentMb: number
       /** The snapshot's file and the key that it must carry; made anew where that fails. */
       readonly snapshot: { readonly path: string; readonly key: string }
       /** For each interpreter; the wheels' bytes are in the attachment, one after the other. */

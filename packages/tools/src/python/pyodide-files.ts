@@ -50,7 +50,13 @@ type Edit = readonly [what: string, find: string | RegExp, replacement: string]
 
 const moduleEdits: readonly Edit[] = [
   ["the module's own address", /import\.meta\.url/g, '"pyodide.asm.mjs"'],
-  ["the export", /export default _createPyodideModule;\s*$/, "globalThis._createPyodideModule=_createPyodideModule;"],
+  // In parentheses, the module's one large function is compiled at once and so is part of the code cache.
+  [
+    "the beginning of the module's function",
+    "async function _createPyodideModule(moduleArg={}){",
+    "globalThis._createPyodideModule=(async function(moduleArg={}){",
+  ],
+  ["the export", /export default _createPyodideModule;\s*$/, ");"],
   [
     "the source of random bytes",
     "var initRandomFill=()=>{",

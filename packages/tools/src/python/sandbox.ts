@@ -176,14 +176,14 @@ class Sandbox implements PythonSandbox {
     const stopAborting = interruptOnAbort(signal, box, graceMs)
     const hear = (stream: Stream, text: string) => {
       printed[stream] += text
-      onOutput?.(stream, text)
+      if (onOutput) queueMicrotask(() => onOutput(stream, text)) // what it throws is the caller's, not the process's
     }
     try {
       const { reply, attachment } = await box.process.request(
         { type: "run", box: box.number, code, timeoutMs },
         { deadlineMs: timeoutMs + graceMs + lateMs, onOutput: hear },
       )
-      if (reply.type !== "ran") throw new ProcessGone("The sandbox process lost the interpreter")
+      if (reply.type !== "ran") throw new ProcessGone("the sandbox process lost the interpreter")
       if (reply.outcome.status === "died") box.lose()
       return outcomeOf(reply.outcome, attachment, facts())
     } catch (error) {

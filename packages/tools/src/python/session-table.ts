@@ -48,10 +48,7 @@ export class SessionTable {
 
   /** Calls `work` with the session's interpreter once all earlier calls of the session are done. */
   inTurn<Value>(name: string, work: (box: LiveBox, restarted: boolean) => Promise<Value>): Promise<Value> {
-    if (this.#closed)
-      return Promise.reject(
-        new SandboxError({ reason: "closed", detail: "The sandbox is closed.", fix: "Make a new one." }),
-      )
+    if (this.#closed) return Promise.reject(closed())
     const session = this.#touch(name)
     clearTimeout(session.idle)
     session.calls++
@@ -79,6 +76,7 @@ export class SessionTable {
     this.#closed = true
     for (const session of this.#sessions.values()) clearTimeout(session.idle)
     this.#sessions.clear()
+    for (const wake of this.#waiting.splice(0)) wake()
   }
 
   #touch(name: string): Session {
@@ -108,6 +106,7 @@ export class SessionTable {
       this.#forget(session)
       session.restarted = true
     }
+    if (this.#closed) throw closed()
     session.box ??= await this.#obtain()
     const { process, number } = session.box
     const restarted = session.restarted
@@ -134,11 +133,16 @@ export class SessionTable {
       this.#refill()
       return box
     }
-    while (this.#live >= this.#options.maxSandboxes && !this.#evictIdle())
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    while (this.#live >= this.#options.maxSandboxes && !this.#evictIdle()) await this.#room()
     const box = await this.#create()
     this.#refill()
     return box
+  }
+
+  /** Done when something has changed; throws when that was the end. */
+  async #room(): Promise<void> {
+    await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (this.#closed) throw closed()
   }
 
   async #create(): Promise<Box> {
@@ -187,4 +191,8 @@ export class SessionTable {
     this.#live--
     this.#waiting.shift()?.()
   }
+}
+
+function closed(): SandboxError {
+  return new SandboxError({ reason: "closed", detail: "The sandbox is closed.", fix: "Make a new one." })
 }

@@ -6,6 +6,7 @@
 import { statSync } from "node:fs"
 import { readdir, readFile } from "node:fs/promises"
 import { extname, join, relative, sep } from "node:path"
+import { setImmediate } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { ToolFailed } from "@chasqui/core"
 import type MiniSearch from "minisearch"
@@ -18,6 +19,7 @@ export type DocumentSource = string | URL | { readonly [title: string]: string }
 
 /** What one collection may hold. */
 const limits = { files: 10_000, fileBytes: 4_194_304, totalBytes: 134_217_728 } as const
+const passagesAtATime = 500
 /** A longer paragraph is cut into sentences. */
 const passageCharacters = 240
 /** Share of a query's weight that a passage must match; rare words weigh more than common ones. */
@@ -120,8 +122,14 @@ async function indexPassages(documents: readonly Document[]): Promise<PassageInd
       fuzzy: (term) => (term.length >= 6 ? 0.2 : false),
     },
   })
-  index.addAll(passages)
-  const weightOf = termWeights(passages)
+  const frequency = new Map<string, number>()
+  for (let start = 0; start < passages.length; start += passagesAtATime) {
+    const some = passages.slice(start, start + passagesAtATime)
+    index.addAll(some)
+    countTerms(some, frequency)
+    await setImmediate() // the host has other things to do
+  }
+  const weightOf = (term: string) => Math.log(1 + (passages.length + 1) / ((frequency.get(term) ?? 0) + 1))
   return { search: (query) => bestOfEachDocument(index.search(query), query, weightOf, passages, documents) }
 }
 
@@ -154,13 +162,11 @@ function bestOfEachDocument(
   return results
 }
 
-/** How telling a word is: a word in every passage weighs little, a word in none weighs most. */
-function termWeights(passages: readonly Passage[]): (term: string) => number {
-  const frequency = new Map<string, number>()
+/** In how many passages each word stands: a word in every passage says little, a word in none says most. */
+function countTerms(passages: readonly Passage[], frequency: Map<string, number>): void {
   for (const { title, text } of passages) {
     for (const term of new Set(termsOf(`${title} ${text}`))) frequency.set(term, (frequency.get(term) ?? 0) + 1)
   }
-  return (term) => Math.log(1 + (passages.length + 1) / ((frequency.get(term) ?? 0) + 1))
 }
 
 function passagesOf(text: string): string[] {

@@ -26,6 +26,13 @@ describe("a server that does not behave", () => {
     await source.close()
   })
 
+  it("is spoken to in the older revision that it knows", async () => {
+    const source = await open("old")
+    expect(source.revision).toBe("2025-06-18")
+    expect(await source.tools[0]!.execute({} as never, toolContext())).toBe("done")
+    await source.close()
+  })
+
   it("is not trusted again when it comes back with other tools", async () => {
     const file = join(folder, "calls")
     const source = await open("drift", file)

@@ -19,7 +19,10 @@ export const ourTools: readonly Tool[] = [
   defineTool("shout", {
     description: "Upper case",
     input: z.object({ text: z.string() }),
-    execute: ({ text }) => text.toUpperCase(),
+    execute: ({ text }) => {
+      if (process.argv[1]?.endsWith("our-server.ts")) console.log("a line that is no part of the protocol")
+      return text.toUpperCase()
+    },
   }),
   defineTool("fails", {
     description: "Fails as it should",

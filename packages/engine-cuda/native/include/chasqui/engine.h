@@ -58,7 +58,7 @@ typedef struct {
   size_t n_token_offsets;
 } chasqui_load_options;
 
-/* Called on the engine's thread when events wait and none had been waiting; must not block or call back. */
+/* Called when events wait and none had been waiting, on the engine's thread or in chasqui_cancel; must not block or call back. */
 typedef void (*chasqui_notify)(void* user);
 
 /* Loads the model and starts the engine's thread. On failure *engine is null. */
@@ -121,6 +121,7 @@ typedef struct {
 
 /* Queues a request; a failure of the request itself comes as its end event. */
 chasqui_reason chasqui_submit(chasqui_engine* engine, const chasqui_request* request, chasqui_status* status);
+/* Its end event comes at once, also in the middle of a pass. Unknown ids are requests that have ended, and are ignored. */
 void chasqui_cancel(chasqui_engine* engine, uint64_t request);
 /* The consumer has taken this many tokens of the request in all. */
 void chasqui_consumed(chasqui_engine* engine, uint64_t request, int32_t n_tokens);

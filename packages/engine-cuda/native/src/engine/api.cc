@@ -76,10 +76,10 @@ Status load_model(const chasqui_load_options& options, chasqui_engine* engine, s
                        std::to_string(engine->config.context) + ".",
                    "Ask for at most what the model was made for.");
   }
-  if (options.context > 0) engine->config.context = options.context;
   Weights weights;
   if (Status status = load_weights(options.folder, engine->config, &weights); !status.ok()) return status;
   engine->fingerprint = weights.fingerprint;
+  if (options.context > 0) engine->config.context = options.context;
   LlamaOptions llama;
   llama.backend.threads = options.threads;
   llama.backend.batch_independent = options.batch_independent != 0;

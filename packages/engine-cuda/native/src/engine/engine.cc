@@ -23,8 +23,34 @@ Engine::~Engine() {
   join();
 }
 
-void Engine::submit(Request request) { post(std::move(request)); }
-void Engine::cancel(uint64_t request) { post(Cancel{request}); }
+void Engine::submit(Request request) {
+  EndEvent end;
+  end.request = request.id;
+  end.reason = StopReason::kAborted;
+  end.usage.prompt = static_cast<int32_t>(request.tokens.size());
+  {
+    const std::lock_guard lock(mutex_);
+    cancel_ends_[request.id] = std::move(end);
+  }
+  post(std::move(request));
+}
+
+void Engine::cancel(uint64_t request) {
+  post(Cancel{request});
+  bool notify = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto end = cancel_ends_.find(request);
+    if (!busy_ || end == cancel_ends_.end()) return;  // a thread that waits says it itself, at once
+    events_.ends.push_back(std::move(end->second));
+    cancel_ends_.erase(end);
+    settled_.insert(request);
+    notify = !notified_;
+    notified_ = true;
+  }
+  if (notify) notify_();
+}
+
 void Engine::consumed(uint64_t request, int32_t n_tokens) { post(Consumed{request, n_tokens}); }
 void Engine::release_retained(std::string name_space) { post(ReleaseRetained{std::move(name_space)}); }
 
@@ -69,17 +95,24 @@ void Engine::work() {
     bool closing = false;
     {
       std::unique_lock lock(mutex_);
+      busy_ = false;
       // After a pass that found nothing to run only a command can change that: all sequences are parked, or there are none.
       if (!can_step) wake_.wait(lock, [&] { return !commands_.empty() || closing_; });
       std::swap(commands, commands_);
       closing = closing_;
+      busy_ = true;
     }
     for (Command& command : commands) apply(command, &events);
     commands.clear();
+    if (!closing && !events.empty()) publish(&events, Last::kNo);  // not to wait for the pass
     if (closing) {
       stepper_->fail_all(failure(Reason::kClosed, "The engine was closed while the request was running.", "Load the engine again."), &events);
     } else {
-      can_step = stepper_->step(&events);
+      can_step = stepper_->plan();
+      if (can_step) {
+        remember_ends();
+        stepper_->run(&events);
+      }
     }
     publish(&events, closing ? Last::kYes : Last::kNo);
     if (closing) return;
@@ -98,10 +131,39 @@ void Engine::apply(Command& command, StepEvents* events) {
   }
 }
 
+// What the pass has found in the cache belongs to the usage of a request that is cancelled while it runs.
+void Engine::remember_ends() {
+  std::vector<EndEvent> ends;
+  stepper_->snapshot(&ends);
+  const std::lock_guard lock(mutex_);
+  remember(&ends);
+}
+
+// Called under the lock.
+void Engine::remember(std::vector<EndEvent>* ends) {
+  for (EndEvent& end : *ends) {
+    const auto known = cancel_ends_.find(end.request);
+    if (known != cancel_ends_.end()) known->second = std::move(end);
+  }
+}
+
+// Called under the lock. Forgets requests that have ended, and what is said about those whose end was told already.
+void Engine::drop_settled(StepEvents* events) {
+  if (!settled_.empty()) {
+    std::erase_if(events->tokens, [&](const TokenEvent& token) { return settled_.contains(token.request); });
+    std::erase_if(events->ends, [&](const EndEvent& end) { return settled_.erase(end.request) > 0; });
+  }
+  for (const EndEvent& end : events->ends) cancel_ends_.erase(end.request);
+}
+
 void Engine::publish(StepEvents* events, Last last) {
+  std::vector<EndEvent> ends;
+  stepper_->snapshot(&ends);
   bool notify = false;
   {
     const std::lock_guard lock(mutex_);
+    drop_settled(events);
+    remember(&ends);
     metrics_ = stepper_->metrics();
     closed_ = last == Last::kYes;
     notify = (!events->empty() || closed_) && !notified_;

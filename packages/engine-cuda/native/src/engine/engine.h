@@ -8,6 +8,8 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unordered_map>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -17,11 +19,14 @@ namespace chasqui {
 
 class Engine {
  public:
-  // `notify` is called on the engine's thread when there are events and none had been waiting; it must not block.
+  // `notify` is called when there are events and none had been waiting, on the engine's thread or on one that cancels; it
+  // must not block.
   Engine(std::unique_ptr<Stepper> stepper, std::function<void()> notify);
   ~Engine();  // close() and join()
 
   void submit(Request request);
+  // Ends a request as aborted. It is said to have ended at once, also in the middle of a pass; its pages follow when the
+  // pass is over. A token that the pass samples for it is nobody's.
   void cancel(uint64_t request);
   void consumed(uint64_t request, int32_t n_tokens);
   void release_retained(std::string name_space);
@@ -46,6 +51,9 @@ class Engine {
   void apply(Command& command, StepEvents* events);
   enum class Last : uint8_t { kNo, kYes };
   void publish(StepEvents* events, Last last);
+  void remember_ends();
+  void remember(std::vector<EndEvent>* ends);
+  void drop_settled(StepEvents* events);
 
   std::unique_ptr<Stepper> stepper_;  // of the thread alone
   std::function<void()> notify_;
@@ -55,6 +63,9 @@ class Engine {
   std::vector<Command> commands_;
   StepEvents events_;
   EngineMetrics metrics_;
+  std::unordered_map<uint64_t, EndEvent> cancel_ends_;  // of each request under way: its end if it were cancelled now
+  std::unordered_set<uint64_t> settled_;                // said to have ended; the stepper does not know yet
+  bool busy_ = false;           // the thread is at work: it looks at no command until the pass is over
   bool notified_ = false;
   bool closing_ = false;
   bool closed_ = false;

@@ -173,10 +173,11 @@ void Scheduler::start(Sequence* sequence) {
       }
       cache_.release(found.partial_page);
     }
-    if (!sequence->was_admitted) {
-      sequence->usage.cached = std::min(sequence->n_computed, sequence->n_prompt);
-      cached_tokens_ += sequence->usage.cached;
-    }
+    // What it had computed itself before a pre-emption was no find.
+    const int32_t known = sequence->was_admitted ? std::max(sequence->n_lost, sequence->usage.cached) : 0;
+    const int32_t fresh = std::max(0, std::min(sequence->n_computed, sequence->n_prompt) - known);
+    sequence->usage.cached += fresh;
+    cached_tokens_ += fresh;
   }
   sequence->was_admitted = true;
 }

@@ -54,6 +54,7 @@ void Stepper::submit(Request request, StepEvents* events) {
     return;
   }
   live_[sequence->request.id] = sequence;
+  touched_.push_back(sequence->request.id);
   for (const int32_t token : options_.special_tokens) {
     if (!contains(sequence->request.allowed_special, token)) sequence->banned.push_back(token);
   }
@@ -61,6 +62,7 @@ void Stepper::submit(Request request, StepEvents* events) {
 }
 
 Status Stepper::check(const Request& request) const {
+  if (!lost_.ok()) return lost_;
   if (live_.contains(request.id)) {
     return failure(Reason::kInternal, "Request id " + std::to_string(request.id) + " is in use.", "Report this as a bug of the engine's binding.");
   }
@@ -98,15 +100,40 @@ void Stepper::consumed(uint64_t request, int32_t n_tokens) {
 }
 
 bool Stepper::step(StepEvents* events) {
+  if (!plan()) return false;
+  run(events);
+  return true;
+}
+
+bool Stepper::plan() {
   scheduler_.plan(&plan_);
-  if (plan_.empty()) return false;
-  const auto begin = Clock::now();
+  touched_.clear();
+  const auto now = Clock::now();
   for (const PlannedSpan& span : plan_) {
-    if (span.sequence->first_pass == Clock::time_point{}) span.sequence->first_pass = begin;
+    touched_.push_back(span.sequence->request.id);
+    if (span.sequence->first_pass == Clock::time_point{}) span.sequence->first_pass = now;
   }
-  if (const Status status = run(&plan_); !status.ok()) {
+  return !plan_.empty();
+}
+
+void Stepper::snapshot(std::vector<EndEvent>* ends) const {
+  for (const uint64_t request : touched_) {
+    const auto found = live_.find(request);
+    if (found == live_.end()) continue;
+    ends->push_back(end_event(*found->second));
+    ends->back().reason = StopReason::kAborted;
+  }
+}
+
+void Stepper::run(StepEvents* events) {
+  const auto begin = Clock::now();
+  if (const Status status = forward(); !status.ok()) {
     for (const PlannedSpan& span : plan_) fail(span.sequence, status, events);
-    return true;
+    if (status.reason == Reason::kDeviceLost) {
+      lost_ = status;
+      fail_all(lost_, events);
+    }
+    return;
   }
   int32_t n_tokens = 0;
   int32_t n_prefill = 0;
@@ -134,13 +161,12 @@ bool Stepper::step(StepEvents* events) {
   totals_.prefill_tokens += n_prefill;
   totals_.prefill_seconds += seconds * prefill_share;
   totals_.decode_seconds += seconds * (1.0 - prefill_share);
-  return true;
 }
 
-Status Stepper::run(std::vector<PlannedSpan>* spans) {
+Status Stepper::forward() {
   batch_.clear();
   int64_t rows = 0;
-  for (const PlannedSpan& span : *spans) {
+  for (const PlannedSpan& span : plan_) {
     const Sequence& sequence = *span.sequence;
     BatchSpan batch;
     batch.tokens = sequence.tokens.data() + sequence.n_computed;
@@ -153,17 +179,24 @@ Status Stepper::run(std::vector<PlannedSpan>* spans) {
     batch_.push_back(batch);
   }
   if (logits_.size() < static_cast<size_t>(rows * vocab_)) logits_.resize(static_cast<size_t>(rows * vocab_));
-  fill_masks(*spans);
-  return forward_->run(batch_, logits_.data());
+  const bool constrained = std::any_of(plan_.begin(), plan_.end(), [](const PlannedSpan& span) {
+    return span.samples && span.sequence->request.constraint != nullptr;
+  });
+  if (!constrained) return forward_->run(batch_, logits_.data());
+  if (helper_ == nullptr) helper_ = std::make_unique<Helper>();
+  helper_->start([this] { fill_masks(); });
+  const Status status = forward_->run(batch_, logits_.data());
+  helper_->wait();
+  return status;
 }
 
-// What may follow depends on the tokens that this pass feeds, not on its logits.
-void Stepper::fill_masks(const std::vector<PlannedSpan>& spans) {
-  while (masks_.size() < spans.size()) masks_.emplace_back(vocab_);
-  for (size_t i = 0; i < spans.size(); ++i) {
-    const Sequence& sequence = *spans[i].sequence;
+// What may follow depends on the tokens that this pass feeds, not on its logits, so this runs beside the model.
+void Stepper::fill_masks() {
+  while (masks_.size() < plan_.size()) masks_.emplace_back(vocab_);
+  for (size_t i = 0; i < plan_.size(); ++i) {
+    const Sequence& sequence = *plan_[i].sequence;
     TokenConstraint* constraint = sequence.request.constraint.get();
-    if (!spans[i].samples || constraint == nullptr) continue;
+    if (!plan_[i].samples || constraint == nullptr) continue;
     masks_[i].clear();
     constraint->fill_mask(&masks_[i]);
     if (constraint->is_complete()) {
@@ -278,8 +311,9 @@ bool Stepper::append(Sequence* sequence, TokenEvent event, StepEvents* events) {
 }
 
 void Stepper::end(Sequence* sequence, StopReason reason, StepEvents* events) {
-  EndEvent event = end_event(sequence);
+  EndEvent event = end_event(*sequence);
   event.reason = reason;
+  event.scores = std::move(sequence->scores);
   events->ends.push_back(std::move(event));
   live_.erase(sequence->request.id);
   ++totals_.requests_ended;
@@ -287,7 +321,7 @@ void Stepper::end(Sequence* sequence, StopReason reason, StepEvents* events) {
 }
 
 void Stepper::fail(Sequence* sequence, const Status& status, StepEvents* events) {
-  EndEvent event = end_event(sequence);
+  EndEvent event = end_event(*sequence);
   event.failure = status;
   events->ends.push_back(std::move(event));
   live_.erase(sequence->request.id);
@@ -295,18 +329,17 @@ void Stepper::fail(Sequence* sequence, const Status& status, StepEvents* events)
   scheduler_.discard(sequence);
 }
 
-EndEvent Stepper::end_event(Sequence* sequence) const {
+EndEvent Stepper::end_event(const Sequence& sequence) const {
   EndEvent event;
-  event.request = sequence->request.id;
-  event.usage = sequence->usage;
-  event.scores = std::move(sequence->scores);
-  const auto passed = sequence->first_pass != Clock::time_point{};
-  const auto began = passed ? sequence->first_pass : Clock::now();
-  event.timing.queue_ms = 1000.0 * seconds_between(sequence->submitted, began);
-  if (sequence->usage.generated > 0) {
-    event.timing.first_token_ms = 1000.0 * seconds_between(sequence->submitted, sequence->first_token);
-    event.timing.prefill_ms = 1000.0 * seconds_between(began, sequence->first_token);
-    event.timing.decode_ms = 1000.0 * seconds_between(sequence->first_token, sequence->last_token);
+  event.request = sequence.request.id;
+  event.usage = sequence.usage;
+  const auto passed = sequence.first_pass != Clock::time_point{};
+  const auto began = passed ? sequence.first_pass : Clock::now();
+  event.timing.queue_ms = 1000.0 * seconds_between(sequence.submitted, began);
+  if (sequence.usage.generated > 0) {
+    event.timing.first_token_ms = 1000.0 * seconds_between(sequence.submitted, sequence.first_token);
+    event.timing.prefill_ms = 1000.0 * seconds_between(began, sequence.first_token);
+    event.timing.decode_ms = 1000.0 * seconds_between(sequence.first_token, sequence.last_token);
   } else if (passed) {
     event.timing.prefill_ms = 1000.0 * seconds_between(began, Clock::now());
   }

@@ -9,6 +9,7 @@
 
 #include "../model/forward.h"
 #include "../sampling/sampler.h"
+#include "helper.h"
 #include "request.h"
 #include "scheduler.h"
 
@@ -50,6 +51,12 @@ class Stepper {
 
   // Runs one pass; false if there was nothing to run.
   bool step(StepEvents* events);
+  // The two halves of a step: choosing the pass, and running it and sampling.
+  bool plan();
+  void run(StepEvents* events);
+  // How the sequences of the last plan, and those submitted since, would end if they were cancelled now. Those that have
+  // ended are left out.
+  void snapshot(std::vector<EndEvent>* ends) const;
   // Ends everything under way with this failure.
   void fail_all(const Status& status, StepEvents* events);
 
@@ -61,15 +68,15 @@ class Stepper {
 
  private:
   Status check(const Request& request) const;
-  Status run(std::vector<PlannedSpan>* spans);
-  void fill_masks(const std::vector<PlannedSpan>& spans);
+  Status forward();
+  void fill_masks();
   void score(const PlannedSpan& span, int32_t first_position, const float* rows, StepEvents* events);
   void sample(Sequence* sequence, float* row, const TokenMask* mask, StepEvents* events);
   void append_forced(Sequence* sequence, StepEvents* events);
   bool append(Sequence* sequence, TokenEvent event, StepEvents* events);
   void end(Sequence* sequence, StopReason reason, StepEvents* events);
   void fail(Sequence* sequence, const Status& status, StepEvents* events);
-  EndEvent end_event(Sequence* sequence) const;
+  EndEvent end_event(const Sequence& sequence) const;
 
   std::unique_ptr<Forward> forward_;
   StepperOptions options_;
@@ -78,10 +85,13 @@ class Stepper {
   Sampler sampler_;
   std::unordered_map<uint64_t, Sequence*> live_;
   std::vector<PlannedSpan> plan_;
+  std::vector<uint64_t> touched_;  // requests of the plan, and those submitted since
   std::vector<BatchSpan> batch_;
   std::vector<float> logits_;     // (rows of the pass, vocab)
+  Status lost_;                   // not ok: the device is gone for good
   std::vector<TokenMask> masks_;  // one per sampling span of the pass; those without a constraint stay unused
   EngineMetrics totals_;
+  std::unique_ptr<Helper> helper_;  // made with the first constraint
 };
 
 }  // namespace chasqui

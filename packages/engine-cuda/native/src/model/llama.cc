@@ -183,6 +183,11 @@ std::string gibibytes(int64_t bytes) {
   return text;
 }
 
+// A head in int4 costs more quality than it saves time.
+WeightFormat head_format(const LlamaOptions& options) {
+  return options.weight_format == WeightFormat::kInt4 ? WeightFormat::kInt8 : options.weight_format;
+}
+
 // Decides the number of pages, and refuses what does not fit into memory.
 Status Llama::size_up(const Weights& weights) {
   if (options_.max_batch_tokens <= 0 || options_.n_pages < 0 || options_.cache_bytes < 0) {
@@ -193,7 +198,7 @@ Status Llama::size_up(const Weights& weights) {
                  0, config_.dim, config_.ffn, config_.n_heads, config_.n_kv_heads, config_.head_dim, config_.vocab};
   work_shape_.max_logits = std::min(work_shape_.max_rows, kLogitsAtOnce);
   kv_shape_ = {config_.n_layers, config_.n_kv_heads, config_.head_dim, 0, options_.kv_type};
-  int64_t fixed = backend_->workspace_bytes(work_shape_) + backend_->linear_bytes({weights.head}, options_.weight_format);
+  int64_t fixed = backend_->workspace_bytes(work_shape_) + backend_->linear_bytes({weights.head}, head_format(options_));
   for (const LayerWeights& layer : weights.layers) {
     fixed += backend_->linear_bytes({layer.q, layer.k, layer.v}, options_.weight_format);
     fixed += backend_->linear_bytes({layer.o}, options_.weight_format);
@@ -224,7 +229,7 @@ Status Llama::load(const Weights& weights) {
   layers_.resize(static_cast<size_t>(config_.n_layers));
   for (size_t i = 0; i < layers_.size() && status.ok(); i++) status = load_layer(weights.layers[i], &layers_[i]);
   if (status.ok()) status = backend_->norm(weights.norm, config_.norm_eps, &norm_);
-  if (status.ok()) status = backend_->linear({weights.head}, LinearLayout::kStacked, options_.weight_format, &head_);
+  if (status.ok()) status = backend_->linear({weights.head}, LinearLayout::kStacked, head_format(options_), &head_);
   if (status.ok()) status = backend_->rope(rope_inverse_frequencies(config_), config_.context, &rope_);
   if (status.ok()) status = backend_->kv_cache(kv_shape_, &cache_);
   if (status.ok()) status = backend_->workspace(work_shape_, &work_);

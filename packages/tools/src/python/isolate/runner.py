@@ -33,16 +33,19 @@ def make_runner():
         while (left := end - monotonic()) > 0: outside["sleep"](min(left * 1000, 20))
 
     class Selector:
+        """There is nothing to select from: waits until the time is over or an interrupt has made something ready."""
+        def __init__(self, loop): self.loop = loop
         def select(self, timeout=None):
             if timeout is None: raise RuntimeError("deadlock: the event loop has nothing left to wait for")
-            if timeout > 0: sleep(timeout)
+            end = monotonic() + timeout
+            while not self.loop._ready and (left := end - monotonic()) > 0: outside["sleep"](min(left * 1000, 20))
             return []
         def close(self): pass
 
     class Loop(asyncio.base_events.BaseEventLoop):
         def __init__(self):
             super().__init__()
-            self._selector = Selector()
+            self._selector = Selector(self)
         def _process_events(self, events): pass
         def _write_to_self(self): pass
 
@@ -98,10 +101,10 @@ def make_runner():
         report = outside["report"]
         kind = type_(error).__name__
         try:
-            message = str_(error)
+            message = str_(error)[:limit]
         except BaseException:
             message = "<no message: __str__ failed>"
-        report("error", (f"{kind}: {message}" if message else kind)[:limit])
+        report("error", f"{kind}: {message}" if message else kind)
         report("kind", kind if kind in ("KeyboardInterrupt", "SystemExit", "MemoryError", "RecursionError") else "Exception")
         try:
             frames = error.__traceback__

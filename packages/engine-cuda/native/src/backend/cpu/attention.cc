@@ -224,7 +224,7 @@ void Attention::attend_block(const Kernels& kernels, const BatchSpan& span, cons
     const int32_t most = seen(first + size - 1);
     if (most <= 0) continue;
     float* s = scratch.scores;
-    kernels.scores[element][size](scratch.q + static_cast<int64_t>(first) * shape_.head_dim, shape_.head_dim, keys,
+    kernels.scores[element][size](scratch.q + static_cast<int64_t>(first) * shape_.head_dim, shape_.head_dim, keys, values,
                                   (most + kPageTokens - 1) / kPageTokens, s, kAttendBlock);
     for (int32_t i = 0; i < size; i++) {
       const int32_t row = first + i;

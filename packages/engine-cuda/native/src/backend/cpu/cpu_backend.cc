@@ -79,8 +79,8 @@ class CpuBackend final : public Backend {
   DeviceMemory memory() const override { return machine_memory(); }
   bool batch_independent() const override { return true; }  // see kernels.h: one order for every sum
 
-  int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat) const override {
-    return panel_linear_bytes(parts);
+  int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const override {
+    return panel_linear_bytes(parts, format);
   }
   int64_t kv_page_bytes(const KvShape& shape) const override { return paged_cache_page_bytes(shape); }
   int64_t workspace_bytes(const WorkShape& shape) const override;
@@ -149,12 +149,8 @@ Status CpuBackend::norm(const MatrixView& weight, double eps, std::unique_ptr<No
 
 Status CpuBackend::linear(const std::vector<MatrixView>& parts, LinearLayout layout, WeightFormat format,
                           std::unique_ptr<Linear>* made) {
-  if (format != WeightFormat::kAsStored) {
-    return failure(Reason::kUnsupported, "The CPU backend keeps weights as they are stored.",
-                   "Load without asking for another weight format.");
-  }
   auto linear = std::make_unique<PanelLinear>();
-  Status packed = make_panel_linear(parts, layout, pool_, linear.get());
+  Status packed = make_panel_linear(parts, layout, format, pool_, linear.get());
   if (packed.ok()) *made = std::move(linear);
   return packed;
 }

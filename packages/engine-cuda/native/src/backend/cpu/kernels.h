@@ -7,9 +7,14 @@
 // Panels. A weight matrix (rows out, cols in) is stored as panels of 32 outputs: panel p holds, for k = 0 .. in-1, the 32
 // weights of outputs 32p .. 32p+31 side by side. bf16 weights lie within that line as 0, 16, 1, 17, ..., 15, 31, so that a
 // shift and a mask give two vectors of neighbouring outputs. The KV cache uses the same idea with lines of 16.
+// Quantised panels are made of groups of steps of k (quantise.h): a bf16 line of 32 scales, then units of 64 bytes, 16
+// words each. Word j of a unit holds 2 steps (int8) or 4 steps (int4) of outputs j and 16 + j: lowest bits first, step 0 of
+// j, step 0 of 16 + j, step 1 of j, ... A group's sum is taken with the integers and then multiplied by the scale.
 #pragma once
 
 #include <cstdint>
+
+#include "quantise.h"
 
 namespace chasqui::cpu {
 
@@ -17,15 +22,16 @@ constexpr int32_t kPanel = 32;        // outputs of a linear layer that lie side
 constexpr int32_t kMaxTileRows = 12;  // rows of a tile on the widest instruction set
 constexpr int32_t kKvTile = 16;       // positions of a page, and dimensions of a value, that lie side by side
 
-enum WeightType : uint8_t { kWeightF32, kWeightF16, kWeightBF16, kWeightTypes };
+enum WeightType : uint8_t { kWeightF32, kWeightF16, kWeightBF16, kWeightInt8, kWeightInt4, kWeightTypes };
 enum KvElement : uint8_t { kKvF32, kKvBF16, kKvElements };
 
-// c (rows, ldc)[.., 0..31] += a (k, rows) * panel (k, 32)
+// c (rows, ldc)[.., 0..31] += a (k, rows) * panel (k, 32). A quantised panel is entered at the beginning of a group.
 using Tile = void (*)(const float* a, const void* panel, int64_t k, float* c, int64_t ldc);
 
-// s (rows, lds)[.., 16 * n_pages] = q (head_dim, rows) against the keys of whole pages, each (head_dim, 16)
-using Scores = void (*)(const float* q, int32_t head_dim, const void* const* pages, int32_t n_pages, float* s,
-                        int64_t lds);
+// s (rows, lds)[.., 16 * n_pages] = q (head_dim, rows) against the keys of whole pages, each (head_dim, 16). The values of
+// the same pages are only asked for from memory.
+using Scores = void (*)(const float* q, int32_t head_dim, const void* const* pages, const void* const* value_pages,
+                        int32_t n_pages, float* s, int64_t lds);
 
 // o (rows, ldo)[.., 0..width-1] += p (rows, ldp)[.., 0..n_keys-1] * values, pages of (16, width), width % 16 == 0
 using Mix = void (*)(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o,

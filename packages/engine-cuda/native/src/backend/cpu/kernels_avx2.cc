@@ -16,6 +16,17 @@ typedef int32_t IVec __attribute__((vector_size(32)));
 
 inline __attribute__((always_inline)) Vec all(float x) { return (Vec)_mm256_set1_ps(x); }
 
+// The mask stays in memory by force: with it in a register, a tile of 6 rows is one register short and a sum goes through
+// the stack at each step.
+alignas(32) constexpr uint32_t kUpper[kLanes] = {0xffff0000, 0xffff0000, 0xffff0000, 0xffff0000,
+                                                 0xffff0000, 0xffff0000, 0xffff0000, 0xffff0000};
+
+inline __attribute__((always_inline)) Vec upper_halves(IVec pairs) {
+  Vec upper;
+  asm("vpand %2, %1, %0" : "=x"(upper) : "x"(pairs), "m"(kUpper));
+  return upper;
+}
+
 inline __attribute__((always_inline)) Vec fused(Vec a, Vec b, Vec c) {
   return (Vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }

@@ -16,6 +16,8 @@ typedef int32_t IVec __attribute__((vector_size(64)));
 
 inline __attribute__((always_inline)) Vec all(float x) { return (Vec)_mm512_set1_ps(x); }
 
+inline __attribute__((always_inline)) Vec upper_halves(IVec pairs) { return (Vec)(pairs & static_cast<int32_t>(0xffff0000)); }
+
 inline __attribute__((always_inline)) Vec fused(Vec a, Vec b, Vec c) {
   return (Vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }

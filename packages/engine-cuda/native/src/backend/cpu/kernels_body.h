@@ -1,6 +1,6 @@
 // The kernels, written once over a vector type. A unit for an instruction set defines, inside an anonymous namespace,
 //   kLanes, Vec, IVec (kLanes floats, 32-bit integers), all(float) -> Vec, fused(a, b, c) = a * b + c,
-//   load_half(const uint16_t*) -> Vec,
+//   load_half(const uint16_t*) -> Vec, upper_halves(IVec) -> Vec (each lane & 0xffff0000),
 //   kTileRows, kAttendRows
 // and then includes this file in the same namespace. All functions are internal to the unit, see CMakeLists.txt.
 
@@ -35,54 +35,151 @@ struct LineBF16 {
   CHASQUI_INLINE static void get(const char* line, int group, Vec* low, Vec* high) {
     const IVec pairs = *reinterpret_cast<const LooseIVec*>(line + group * kLanes * 4);
     *low = (Vec)(pairs << 16);
-    *high = (Vec)(pairs & static_cast<int32_t>(0xffff0000));
+    *high = upper_halves(pairs);
   }
 };
 
-// One pass over k for `kSpan` groups of vector pairs from `group` on: rows * kSpan * 2 sums in registers.
+// Sums of a tile that live in registers: rows, groups of vector pairs, the two vectors of a pair.
+template <int kRows, int kSpan>
+struct Sums {
+  Vec at[kRows][kSpan][2];
+};
+
+// sums += a[k] (rows) * one line
 template <typename Line, int kRows, int kSpan>
-CHASQUI_INLINE void tile_pass(const float* a, const char* panel, int64_t k, float* c, int64_t ldc, int group) {
-  Vec sum[kRows][kSpan][2];
-  for (int r = 0; r < kRows; r++) {
-    for (int g = 0; g < kSpan; g++) {
-      sum[r][g][0] = load(c + r * ldc + (group + g) * kLanes);
-      sum[r][g][1] = load(c + r * ldc + (group + g) * kLanes + 16);
-    }
-  }
-  constexpr int kLine = kPanel * Line::kBytes;
-  constexpr int kAhead = 4096;  // bytes; far enough for memory, and past the page where the hardware stops
-#pragma GCC unroll 4
-  for (int64_t i = 0; i < k; i++) {
-    const char* line = panel + i * kLine;
-    if (kRows <= 2 || group == 0) {
-      for (int byte = 0; byte < kLine; byte += 64) __builtin_prefetch(line + kAhead + byte, 0, 3);
-    }
-    Vec low[kSpan], high[kSpan];
-    for (int g = 0; g < kSpan; g++) Line::get(line, group + g, &low[g], &high[g]);
+CHASQUI_INLINE void tile_step(const float* a, const char* line, int group, Sums<kRows, kSpan>* sums) {
+  for (int g = 0; g < kSpan; g++) {
+    Vec low, high;
+    Line::get(line, group + g, &low, &high);
+    // Not the same pointer for the compiler: else it keeps the factors of all groups in registers that the sums need.
+    asm("" : "+r"(a));
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; r++) {
-      const Vec x = all(a[i * kRows + r]);
-      for (int g = 0; g < kSpan; g++) {
-        sum[r][g][0] = fused(x, low[g], sum[r][g][0]);
-        sum[r][g][1] = fused(x, high[g], sum[r][g][1]);
-      }
-    }
-  }
-  for (int r = 0; r < kRows; r++) {
-    for (int g = 0; g < kSpan; g++) {
-      store(c + r * ldc + (group + g) * kLanes, sum[r][g][0]);
-      store(c + r * ldc + (group + g) * kLanes + 16, sum[r][g][1]);
+      const Vec x = all(a[r]);
+      sums->at[r][g][0] = fused(x, low, sums->at[r][g][0]);
+      sums->at[r][g][1] = fused(x, high, sums->at[r][g][1]);
     }
   }
 }
 
+// One pass over k for `kSpan` groups from `group` on: rows * kSpan * 2 sums in registers.
+template <typename Line, int kRows, int kSpan>
+CHASQUI_INLINE void tile_pass(const float* a, const char* panel, int64_t k, float* c, int64_t ldc, int group) {
+  Sums<kRows, kSpan> sums;
+  for (int r = 0; r < kRows; r++) {
+    for (int g = 0; g < kSpan; g++) {
+      sums.at[r][g][0] = load(c + r * ldc + (group + g) * kLanes);
+      sums.at[r][g][1] = load(c + r * ldc + (group + g) * kLanes + 16);
+    }
+  }
+  constexpr int kLine = kPanel * Line::kBytes;
+  // A single pass asks memory for what comes a little later: about the latency ahead. When a stretch is gone through in
+  // several passes, each asks for its share of the next stretch, so that memory is never idle.
+  constexpr int kPasses = kGroups / kSpan;
+  constexpr int kShare = 2 * kLine / kPasses;  // bytes to ask for in two steps
+  const char* later = kPasses == 1 ? panel + 1024 : panel + k * kLine + group * k * (kLine / kPasses);
+  int64_t i = 0;
+  for (; i + 2 <= k; i += 2) {
+    for (int byte = 0; byte < kShare; byte += 64) __builtin_prefetch(later + byte, 0, kPasses == 1 ? 3 : 2);
+    later += kShare;
+    tile_step<Line, kRows, kSpan>(a, panel, group, &sums);
+    tile_step<Line, kRows, kSpan>(a + kRows, panel + kLine, group, &sums);
+    a += 2 * kRows;
+    panel += 2 * kLine;
+  }
+  if (i < k) tile_step<Line, kRows, kSpan>(a, panel, group, &sums);
+  for (int r = 0; r < kRows; r++) {
+    for (int g = 0; g < kSpan; g++) {
+      store(c + r * ldc + (group + g) * kLanes, sums.at[r][g][0]);
+      store(c + r * ldc + (group + g) * kLanes + 16, sums.at[r][g][1]);
+    }
+  }
+}
+
+constexpr int kOnePassRows = 3;  // 12 sums; more rows have too many for the registers
+
 template <typename Line, int kRows>
 void tile(const float* a, const void* panel, int64_t k, float* c, int64_t ldc) {
   const char* bytes = static_cast<const char*>(panel);
-  if constexpr (kRows <= 2 || kGroups == 1) {
+  if constexpr (kRows <= kOnePassRows || kGroups == 1) {
     tile_pass<Line, kRows, kGroups>(a, bytes, k, c, ldc, 0);
   } else {
     for (int group = 0; group < kGroups; group++) tile_pass<Line, kRows, 1>(a, bytes, k, c, ldc, group);
+  }
+}
+
+// Step `kStep` of a unit's words, as floats: outputs j and 16 + j.
+template <int kBits, int kStep>
+CHASQUI_INLINE void quant_get(const char* words, Vec* low, Vec* high) {
+  const IVec all_bits = *reinterpret_cast<const LooseIVec*>(words);
+  *low = __builtin_convertvector(all_bits << (32 - kBits * (2 * kStep + 1)) >> (32 - kBits), Vec);
+  *high = __builtin_convertvector(all_bits << (32 - kBits * (2 * kStep + 2)) >> (32 - kBits), Vec);
+}
+
+// Steps kStep .. of a unit, at most `steps` of them.
+template <int kBits, int kRows, int kSpan, int kStep>
+CHASQUI_INLINE void quant_steps(const float* a, const char* unit, int group, int64_t steps, Sums<kRows, kSpan>* sums) {
+  if constexpr (kStep < 16 / kBits) {
+    if (kStep >= steps) return;
+    for (int g = 0; g < kSpan; g++) {
+      asm("" : "+r"(a), "+r"(unit));  // see tile_step; the words are read again rather than kept
+      Vec low, high;
+      quant_get<kBits, kStep>(unit + (group + g) * kLanes * 4, &low, &high);
+#pragma GCC unroll 12
+      for (int r = 0; r < kRows; r++) {
+        const Vec x = all(a[kStep * kRows + r]);
+        sums->at[r][g][0] = fused(x, low, sums->at[r][g][0]);
+        sums->at[r][g][1] = fused(x, high, sums->at[r][g][1]);
+      }
+    }
+    quant_steps<kBits, kRows, kSpan, kStep + 1>(a, unit, group, steps, sums);
+  }
+}
+
+// One group of a quantised panel: c += scales * (a * integers).
+template <int kBits, int kRows, int kSpan>
+CHASQUI_INLINE void quant_pass(const float* a, const char* scales, int64_t k, float* c, int64_t ldc, int group,
+                               int64_t ahead) {
+  constexpr int kSteps = 16 / kBits;  // of a unit
+  Sums<kRows, kSpan> sums;
+  for (int r = 0; r < kRows; r++) {
+    for (int g = 0; g < kSpan; g++) sums.at[r][g][0] = sums.at[r][g][1] = all(0.0f);
+  }
+  const char* unit = scales + 64;
+  int64_t i = 0;
+  for (; i + kSteps <= k; i += kSteps) {
+    __builtin_prefetch(unit + ahead, 0, kSpan == kGroups ? 3 : 2);
+    quant_steps<kBits, kRows, kSpan, 0>(a, unit, group, kSteps, &sums);
+    a += kSteps * kRows;
+    unit += 64;
+  }
+  if (i < k) quant_steps<kBits, kRows, kSpan, 0>(a, unit, group, k - i, &sums);
+  for (int g = 0; g < kSpan; g++) {
+    Vec low, high;
+    LineBF16::get(scales, group + g, &low, &high);
+    for (int r = 0; r < kRows; r++) {
+      float* at = c + r * ldc + (group + g) * kLanes;
+      store(at, fused(sums.at[r][g][0], low, load(at)));
+      store(at + 16, fused(sums.at[r][g][1], high, load(at + 16)));
+    }
+  }
+}
+
+template <int kBits, int kGroup, int kRows>
+void quant_tile(const float* a, const void* panel, int64_t k, float* c, int64_t ldc) {
+  constexpr int64_t kGroupBytes = 64 + kGroup / (16 / kBits) * 64;
+  const char* scales = static_cast<const char*>(panel);
+  for (int64_t first = 0; first < k; first += kGroup) {
+    const int64_t steps = k - first < kGroup ? k - first : kGroup;
+    if constexpr (kRows <= kOnePassRows || kGroups == 1) {
+      quant_pass<kBits, kRows, kGroups>(a, scales, steps, c, ldc, 0, 1024);
+    } else {
+      for (int group = 0; group < kGroups; group++) {
+        quant_pass<kBits, kRows, 1>(a, scales, steps, c, ldc, group, kGroupBytes);
+      }
+    }
+    a += kGroup * kRows;
+    scales += kGroupBytes;
   }
 }
 
@@ -159,23 +256,29 @@ struct KvLineBF16 {
   CHASQUI_INLINE static void get(const char* line, Vec v[2]) {
     const IVec pairs = *reinterpret_cast<const LooseIVec*>(line);
     v[0] = (Vec)(pairs << 16);
-    v[1] = (Vec)(pairs & static_cast<int32_t>(0xffff0000));
+    v[1] = upper_halves(pairs);
   }
 };
 
 template <typename Line, int kRows>
-void scores(const float* q, int32_t head_dim, const void* const* pages, int32_t n_pages, float* s, int64_t lds) {
+void scores(const float* q, int32_t head_dim, const void* const* pages, const void* const* value_pages, int32_t n_pages,
+            float* s, int64_t lds) {
   constexpr int kLine = kKvTile * Line::kBytes;
   for (int32_t page = 0; page < n_pages; page++) {
     const char* keys = static_cast<const char*>(pages[page]);
-    const char* next = static_cast<const char*>(pages[page + 1 < n_pages ? page + 1 : page]);
+    const char* next_keys = static_cast<const char*>(pages[page + 1 < n_pages ? page + 1 : page]);
+    const char* values = static_cast<const char*>(value_pages[page]);
     Vec sum[kRows][2];
     for (int r = 0; r < kRows; r++) sum[r][0] = sum[r][1] = all(0.0f);
 #pragma GCC unroll 4
     for (int32_t d = 0; d < head_dim; d++) {
       Vec key[2];
       Line::get(keys + d * kLine, key);
-      __builtin_prefetch(next + d * kLine, 0, 3);
+      // Pages lie anywhere, so the hardware does not see what comes: the next page's keys, and the values for `mix`.
+      if (kLine >= 64 || d % 2 == 0) {
+        __builtin_prefetch(next_keys + d * kLine, 0, 3);
+        __builtin_prefetch(values + d * kLine, 0, 2);
+      }
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; r++) {
         const Vec x = all(q[d * kRows + r]);
@@ -246,6 +349,13 @@ float softmax_block(float* s, int32_t n, float* max, float* sum) {
 
 #endif  // CHASQUI_NO_ATTENTION
 
+template <int kRows>
+void add_quant_tiles(Kernels* kernels) {
+  kernels->tile[kWeightInt8][kRows] = quant_tile<8, kInt8Scheme.group, kRows>;
+  kernels->tile[kWeightInt4][kRows] = quant_tile<4, kInt4Scheme.group, kRows>;
+  if constexpr (kRows > 1) add_quant_tiles<kRows - 1>(kernels);
+}
+
 template <typename Line, int kRows>
 void add_tiles(Tile* tiles) {
   tiles[kRows] = tile<Line, kRows>;
@@ -257,6 +367,7 @@ void add_linear(Kernels* kernels) {
   add_tiles<LineF32, kTileRows>(kernels->tile[kWeightF32]);
   add_tiles<LineF16, kTileRows>(kernels->tile[kWeightF16]);
   add_tiles<LineBF16, kTileRows>(kernels->tile[kWeightBF16]);
+  add_quant_tiles<kTileRows>(kernels);
   kernels->sum_squares = sum_squares;
   kernels->silu_multiply = silu_multiply;
   kernels->scale = scale;

@@ -16,6 +16,8 @@ typedef uint16_t HalfVec __attribute__((vector_size(16)));
 
 inline __attribute__((always_inline)) Vec all(float x) { return Vec{x, x, x, x, x, x, x, x}; }
 
+inline __attribute__((always_inline)) Vec upper_halves(IVec pairs) { return (Vec)(pairs & static_cast<int32_t>(0xffff0000)); }
+
 inline __attribute__((always_inline)) Vec fused(Vec a, Vec b, Vec c) { return a * b + c; }
 
 // Halves without hardware help: exponent and significand move into place and a multiplication by 2^112 sets the bias and

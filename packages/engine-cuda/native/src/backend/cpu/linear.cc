@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../../model/precision.h"
+#include "quantise.h"
 
 namespace chasqui::cpu {
 
@@ -16,8 +17,10 @@ DType common_type(const std::vector<MatrixView>& parts) {
   return parts.front().type;
 }
 
-WeightType weight_type(DType type) {
-  switch (type) {
+WeightType weight_type(const std::vector<MatrixView>& parts, WeightFormat format) {
+  if (format == WeightFormat::kInt8) return kWeightInt8;
+  if (format == WeightFormat::kInt4) return kWeightInt4;
+  switch (common_type(parts)) {
     case DType::kF32: return kWeightF32;
     case DType::kF16: return kWeightF16;
     case DType::kBF16: return kWeightBF16;
@@ -25,10 +28,26 @@ WeightType weight_type(DType type) {
   return kWeightF32;
 }
 
-// Where output `column` of a panel lies in its line.
-int32_t slot(WeightType type, int32_t column) {
-  if (type != kWeightBF16) return column;
-  return column < 16 ? 2 * column : 2 * (column - 16) + 1;
+// How steps of k are stored: so many together in so many bytes of a panel.
+struct StepGroup {
+  int64_t steps;
+  int64_t bytes;
+};
+
+constexpr int64_t kUnit = 64;  // bytes of a unit, and of a line of scales
+
+StepGroup step_group(WeightType type) {
+  switch (type) {
+    case kWeightF32: return {1, kPanel * 4};
+    case kWeightInt8: return {kInt8Scheme.group, kUnit + kInt8Scheme.group * kPanel};
+    case kWeightInt4: return {kInt4Scheme.group, kUnit + kInt4Scheme.group * kPanel / 2};
+    default: return {1, kPanel * 2};
+  }
+}
+
+int64_t bytes_of_panel(WeightType type, int64_t in) {
+  const StepGroup group = step_group(type);
+  return (in + group.steps - 1) / group.steps * group.bytes;
 }
 
 // The 32 rows that a panel is made of; null where it is filled with zeros.
@@ -37,26 +56,79 @@ struct PanelRows {
   int64_t row[kPanel] = {};
 };
 
-void fill_panel(const PanelRows& rows, WeightType type, int64_t in, char* panel) {
-  constexpr int64_t kRun = 32;  // columns at a time, so that what is read and written stays in the first cache
-  const int64_t width = type == kWeightF32 ? 4 : 2;
+constexpr int32_t kMaxQuantGroup = 128;
+constexpr int64_t kRun = 32;  // columns at a time: one cache line of each row, read whole
+
+// Sixteen-bit weights: a line is 16 words of two outputs each, (j, j + 16) in bf16 and (2j, 2j + 1) in half.
+void fill_short_panel(const PanelRows& rows, WeightType type, int64_t in, uint32_t* panel) {
+  static const uint16_t zeros[kRun] = {};
+  for (int64_t first = 0; first < in; first += kRun) {
+    const int64_t count = std::min(kRun, in - first);
+    uint32_t words[kPanel / 2][kRun];
+    for (int32_t j = 0; j < kPanel / 2; j++) {
+      const uint16_t* source[2];
+      for (int32_t half = 0; half < 2; half++) {
+        const int32_t column = type == kWeightBF16 ? j + 16 * half : 2 * j + half;
+        const MatrixView* part = rows.part[column];
+        source[half] = part == nullptr ? zeros
+                                       : static_cast<const uint16_t*>(part->data) + rows.row[column] * in + first;
+      }
+      for (int64_t i = 0; i < count; i++) words[j][i] = source[0][i] | static_cast<uint32_t>(source[1][i]) << 16;
+    }
+    for (int64_t i = 0; i < count; i++) {
+      uint32_t* line = panel + (first + i) * (kPanel / 2);
+      for (int32_t j = 0; j < kPanel / 2; j++) line[j] = words[j][i];
+    }
+  }
+}
+
+void fill_float_panel(const PanelRows& rows, int64_t in, float* panel) {
   for (int64_t first = 0; first < in; first += kRun) {
     const int64_t last = std::min(in, first + kRun);
     for (int32_t column = 0; column < kPanel; column++) {
       const MatrixView* part = rows.part[column];
       if (part == nullptr) continue;  // the memory is zeroed
-      const int64_t start = rows.row[column] * in;
-      char* to = panel + slot(type, column) * width;
-      if (type == kWeightF32) {
-        for (int64_t k = first; k < last; k++) {
-          const float value = load_element(part->data, part->type, start + k);
-          std::memcpy(to + k * kPanel * 4, &value, 4);
-        }
-      } else {
-        const char* from = static_cast<const char*>(part->data) + start * 2;
-        for (int64_t k = first; k < last; k++) std::memcpy(to + k * kPanel * 2, from + k * 2, 2);
+      for (int64_t k = first; k < last; k++) {
+        panel[k * kPanel + column] = load_element(part->data, part->type, rows.row[column] * in + k);
       }
     }
+  }
+}
+
+// Groups of steps: a line of scales, then units of 16 words (see kernels.h). The memory is zeroed.
+void fill_quant_panel(const PanelRows& rows, const QuantScheme& scheme, int64_t in, char* panel) {
+  const int64_t group_bytes = kUnit + scheme.group * kPanel * scheme.bits / 8;
+  const int64_t steps_of_unit = 16 / scheme.bits;
+  const uint32_t mask = (1u << scheme.bits) - 1;
+  for (int64_t first = 0; first < in; first += scheme.group, panel += group_bytes) {
+    const int32_t count = static_cast<int32_t>(std::min<int64_t>(scheme.group, in - first));
+    auto* scales = reinterpret_cast<uint16_t*>(panel);
+    auto* words = reinterpret_cast<uint32_t*>(panel + kUnit);
+    for (int32_t column = 0; column < kPanel; column++) {
+      const MatrixView* part = rows.part[column];
+      if (part == nullptr) continue;
+      float values[kMaxQuantGroup];
+      int8_t q[kMaxQuantGroup];
+      float scale;
+      const int64_t start = rows.row[column] * in + first;
+      load_elements(static_cast<const char*>(part->data) + start * dtype_bytes(part->type), part->type, count, values);
+      quantise_group(values, count, scheme.bits, q, &scale);
+      const int32_t half = column / 16;
+      scales[2 * (column % 16) + half] = float_to_bf16(scale);
+      for (int32_t k = 0; k < count; k++) {
+        const int64_t field = k % steps_of_unit * 2 + half;
+        words[k / steps_of_unit * 16 + column % 16] |= (static_cast<uint32_t>(q[k]) & mask) << (field * scheme.bits);
+      }
+    }
+  }
+}
+
+void fill_panel(const PanelRows& rows, WeightType type, int64_t in, char* panel) {
+  switch (type) {
+    case kWeightF32: return fill_float_panel(rows, in, reinterpret_cast<float*>(panel));
+    case kWeightInt8: return fill_quant_panel(rows, kInt8Scheme, in, panel);
+    case kWeightInt4: return fill_quant_panel(rows, kInt4Scheme, in, panel);
+    default: return fill_short_panel(rows, type, in, reinterpret_cast<uint32_t*>(panel));
   }
 }
 
@@ -86,29 +158,35 @@ PanelRows rows_of_panel(const std::vector<MatrixView>& parts, LinearLayout layou
 
 int64_t panels_of(int64_t rows) { return (rows + kPanel - 1) / kPanel; }
 
+static_assert(kInt8Scheme.group <= kMaxQuantGroup && kInt4Scheme.group <= kMaxQuantGroup);
+static_assert(kStretch % kInt8Scheme.group == 0 && kStretch % kInt4Scheme.group == 0);
+
 }  // namespace
 
-int64_t panel_linear_bytes(const std::vector<MatrixView>& parts) {
-  const int64_t width = dtype_bytes(common_type(parts));
+int64_t panel_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) {
   int64_t panels = 0;
   for (const MatrixView& part : parts) panels += panels_of(part.rows);
-  return panels * kPanel * parts.front().cols * width;
+  return panels * bytes_of_panel(weight_type(parts, format), parts.front().cols);
 }
 
-Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layout, ThreadPool& pool, PanelLinear* made) {
-  made->type = weight_type(common_type(parts));
+Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layout, WeightFormat format, ThreadPool& pool,
+                         PanelLinear* made) {
+  made->type = weight_type(parts, format);
   made->in = parts.front().cols;
   made->step = layout == LinearLayout::kPaired ? 2 : 1;
   made->out = 0;
   for (const MatrixView& part : parts) made->out += part.rows;
   made->out /= made->step;
   made->n_panels = panels_of(made->out) * made->step;
-  made->panel_bytes = made->in * kPanel * (made->type == kWeightF32 ? 4 : 2);
+  const StepGroup group = step_group(made->type);
+  made->group = group.steps;
+  made->group_bytes = group.bytes;
+  made->panel_bytes = bytes_of_panel(made->type, made->in);
   Status claimed = made->data.claim(made->n_panels * made->panel_bytes, "weights");
   if (!claimed.ok()) return claimed;
-  constexpr int64_t kRun = 8;  // panels of a task
-  pool.run(static_cast<int32_t>((made->n_panels + kRun - 1) / kRun), [&](int32_t task, int32_t) {
-    for (int64_t p = task * kRun; p < std::min<int64_t>(made->n_panels, (task + 1) * kRun); p++) {
+  constexpr int64_t kPanelsOfTask = 8;
+  pool.run(static_cast<int32_t>((made->n_panels + kPanelsOfTask - 1) / kPanelsOfTask), [&](int32_t task, int32_t) {
+    for (int64_t p = task * kPanelsOfTask; p < std::min<int64_t>(made->n_panels, (task + 1) * kPanelsOfTask); p++) {
       fill_panel(rows_of_panel(parts, layout, p), made->type, made->in, made->data.as<char>() + p * made->panel_bytes);
     }
   });
@@ -132,7 +210,6 @@ void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const fl
   const int64_t ldc = static_cast<int64_t>(panels) * kPanel;
   const int32_t first_row = blocks.first(first_block);
   std::memset(c, 0, static_cast<size_t>(blocks.first(last_block) - first_row) * static_cast<size_t>(ldc) * sizeof(float));
-  const int64_t line_bytes = linear.panel_bytes / linear.in;
   // One or two rows go through a panel once; more rows go through it twice, and a stretch of it stays in the cache.
   const int64_t stretch = blocks.rows <= 2 ? linear.in : kStretch;
   for (int64_t k = 0; k < linear.in; k += stretch) {
@@ -143,7 +220,7 @@ void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const fl
       float* sums = c + (blocks.first(block) - first_row) * ldc;
       const Tile tile = kernels.tile[linear.type][size];
       for (int32_t p = 0; p < panels; p++) {
-        tile(a, linear.panel(first_panel + p) + k * line_bytes, count, sums + p * kPanel, ldc);
+        tile(a, linear.panel(first_panel + p, k), count, sums + p * kPanel, ldc);
       }
     }
   }

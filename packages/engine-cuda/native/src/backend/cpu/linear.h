@@ -19,17 +19,23 @@ struct PanelLinear final : Linear {
   int64_t n_panels = 0;     // paired: panel 2i holds outputs of the first part, panel 2i + 1 the same of the second
   int32_t step = 1;         // panels that belong together: 1, or 2 when paired
   WeightType type = kWeightF32;
+  int64_t group = 1;        // steps of k that are stored together: 1, or a quantisation group
+  int64_t group_bytes = 0;  // of a panel
   int64_t panel_bytes = 0;
-  Memory data;              // (n_panels, in, 32)
+  Memory data;              // (n_panels, in / group, group_bytes)
 
-  const char* panel(int64_t index) const { return data.as<char>() + index * panel_bytes; }
+  // Panel `index` from step k on; k is a multiple of `group`.
+  const char* panel(int64_t index, int64_t k) const {
+    return data.as<char>() + index * panel_bytes + k / group * group_bytes;
+  }
 };
 
 // Bytes of the panels for these parts.
-int64_t panel_linear_bytes(const std::vector<MatrixView>& parts);
+int64_t panel_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format);
 
-// Copies the parts into panels. Parts of different types become floats.
-Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layout, ThreadPool& pool, PanelLinear* made);
+// Copies the parts into panels, quantised if asked for. Parts of different types become floats.
+Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layout, WeightFormat format, ThreadPool& pool,
+                         PanelLinear* made);
 
 // Rows cut into blocks of at most `most`, as evenly as can be: block b has rows first(b) .. first(b + 1) - 1.
 struct RowBlocks {
@@ -47,7 +53,7 @@ inline float* packed_block(float* packed, const RowBlocks& blocks, int32_t block
 
 constexpr int32_t kRowsAtOnce = 96;    // rows whose sums a task holds while it goes through k
 constexpr int32_t kPanelsAtOnce = 4;   // panels of a task when there are many rows
-constexpr int64_t kStretch = 512;      // steps of k between which sums rest in memory
+constexpr int64_t kStretch = 256;      // steps of k between which sums rest in memory; a multiple of every group
 
 // Floats of scratch that one thread needs in `multiply`.
 constexpr int64_t kMultiplyScratch = static_cast<int64_t>(kRowsAtOnce) * kPanelsAtOnce * kPanel;
