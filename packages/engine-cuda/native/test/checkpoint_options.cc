@@ -1,3 +1,4 @@
+// A table of sizes with their limits, and the few options that are no sizes.
 #include "checkpoint_options.h"
 
 #include <cstdlib>

@@ -1,3 +1,5 @@
+// Values come from integers, in a stream for each tensor; files are written in one pass, so that a shape of billions of
+// weights takes no memory.
 #include "random_checkpoint.h"
 
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// An index is believed only as far as the shards bear it out: a tensor must lie in the file that the index names.
 #include "hf_directory.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// POSIX: open, fstat, mmap, madvise. Only regular files are opened; a pipe or a device would block or never end.
 #include "mapped_file.h"
 
 #include <fcntl.h>

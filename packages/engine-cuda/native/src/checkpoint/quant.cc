@@ -1,3 +1,4 @@
+// The meaning of the common form, one weight at a time. Kernels are compared with this, so it is written to be read.
 #include "quant.h"
 
 #include <cmath>

@@ -1,3 +1,5 @@
+// One function to a method. What cannot change how a matrix is read (calibration settings, lists of modules) is ignored;
+// what would change it and is not known is refused by name.
 #include "quant_config.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Messages about the tensors of a module, the choice of a reader, and the sorting of inputs by group.
 #include "quant_module.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // What the readers of quantised formats share: the tensors of one linear layer with typed complaints about them, and
-// the small conversions from a file's layout. Internal to src/checkpoint.
+// the small conversions from a file's layout. For src/checkpoint, and for src/model/weights.cc.
 #pragma once
 
 #include <cstring>

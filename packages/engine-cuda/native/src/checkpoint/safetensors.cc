@@ -1,3 +1,5 @@
+// The header is read as JSON, each entry is checked against the size of the file, then all entries against each other.
+// Gaps between tensors are allowed: nothing reads them.
 #include "safetensors.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Fields are read by name with their limits; the first fault is kept and ends the reading. Only what is understood is
+// accepted: a configuration that asks for other arithmetic is refused, not approximated.
 #include "config.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// One matrix at a time: unpacked, written out as floats, and let go.
 #include "dequantise.h"
 
 #include <new>

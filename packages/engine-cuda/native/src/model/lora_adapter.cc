@@ -1,3 +1,4 @@
+// Every tensor of an adapter must be understood: one that is left aside would change what the model says.
 #include "lora_adapter.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Types and alignment.
 #include "plain_view.h"
 
 #include <cstring>

@@ -1,3 +1,4 @@
+// Collects the matrices of each layer by name, plain or quantised, and computes the fingerprint of what was found.
 #include "weights.h"
 
 #include <span>

@@ -1,3 +1,5 @@
+// Read from reference_forward upwards: the blocks of a layer stand above it in the order in which it calls them, and
+// the operations that they are made of above those.
 #include "reference_llama.h"
 
 #include <algorithm>
