@@ -4,7 +4,7 @@
 // count; on a shared machine it is the steadiest of the figures.
 //
 //   forward_bench [--shape 1b|tiny] [--threads 1,2] [--prefill 512] [--context 128] [--batch 1,8] [--repeat 5]
-//                 [--kernels avx2] [--layers 16] [--json]
+//                 [--weights bf16|int8|int4] [--kernels avx2] [--layers 16] [--json]
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -34,6 +34,7 @@ struct Arguments {
   std::vector<int32_t> context = {128};
   int32_t repeat = 5;
   int32_t layers = 0;
+  std::string weights = "bf16";
   std::string kernels;
   bool json = false;
 };
@@ -189,9 +190,9 @@ void print(const Arguments& arguments, const Line& line) {
   const double best = line.tokens / line.timing.best;
   const double per_cpu = line.tokens / line.timing.cpu;
   if (arguments.json) {
-    std::printf("{\"shape\":\"%s\",\"format\":\"bf16\",\"threads\":%d,\"phase\":\"%s\",\"context\":%d,\"batch\":%d,"
+    std::printf("{\"shape\":\"%s\",\"format\":\"%s\",\"threads\":%d,\"phase\":\"%s\",\"context\":%d,\"batch\":%d,"
                 "\"tokens_per_s\":%.2f,\"best_tokens_per_s\":%.2f,\"tokens_per_cpu_s\":%.2f,\"fraction_of_limit\":%.3f}\n",
-                arguments.shape.c_str(), line.threads, line.phase.c_str(), line.context, line.batch, per_second, best, per_cpu,
+                arguments.shape.c_str(), arguments.weights.c_str(), line.threads, line.phase.c_str(), line.context, line.batch, per_second, best, per_cpu,
                 line.fraction);
   } else {
     std::printf("%-8s %d thread%s batch %-3d context %-6d %9.2f tok/s  best %9.2f  per CPU s %9.2f  %3.0f %% of %s\n",
@@ -242,7 +243,9 @@ struct Bench {
     const Timing timing = time_it(arguments.repeat, [&] {
       for (int32_t step = 0; step < steps; step++) must(forward.run(spans, logits.data()));
     });
-    const double weights = 2 * (linear_parameters(config) + static_cast<double>(config.vocab) * config.dim);
+    const double bits = arguments.weights == "int4" ? 4.25 : arguments.weights == "int8" ? 8.125 : 16;
+    const double head_bits = arguments.weights == "bf16" ? 16 : 8.125;
+    const double weights = (bits * linear_parameters(config) + head_bits * static_cast<double>(config.vocab) * config.dim) / 8;
     const double cache = 4.0 * config.n_layers * config.kv_dim() * context * batch;
     print(arguments, {"decode", threads, batch, context, static_cast<double>(batch) * steps, timing,
                       (weights + cache) * steps * threads / timing.cpu / 1e9 / limits.read, "read bandwidth"});
@@ -272,6 +275,7 @@ Arguments read_arguments(int argc, char** argv) {
     else if (name == "--batch") arguments.batch = numbers(value);
     else if (name == "--repeat") arguments.repeat = numbers(value)[0];
     else if (name == "--layers") arguments.layers = numbers(value)[0];
+    else if (name == "--weights") arguments.weights = value;
     else if (name == "--kernels") arguments.kernels = value;
     else { std::fprintf(stderr, "unknown argument %s\n", argv[i]); std::exit(2); }
     i++;
@@ -288,6 +292,8 @@ int main(int argc, char** argv) {
     LlamaOptions options;
     options.backend.threads = threads;
     options.backend.kernels = arguments.kernels;
+    if (arguments.weights == "int8") options.weight_format = WeightFormat::kInt8;
+    if (arguments.weights == "int4") options.weight_format = WeightFormat::kInt4;
     const int32_t longest = std::max(*std::max_element(arguments.context.begin(), arguments.context.end()),
                                      *std::max_element(arguments.prefill.begin(), arguments.prefill.end()));
     const int32_t most = *std::max_element(arguments.batch.begin(), arguments.batch.end());

@@ -25,7 +25,7 @@ inline MatrixView as_quantised(RandomModel* keeper, const MatrixView& matrix, We
       for (int32_t i = 0; i < n; i++) group[i] = scale * static_cast<float>(q[static_cast<size_t>(i)]);
     }
   }
-  return {values, DType::kF32, matrix.rows, matrix.cols};
+  return {values, DType::kF32, matrix.rows, matrix.cols, nullptr};
 }
 
 // All matrices of a model as make_llama quantises them.

@@ -46,7 +46,7 @@ inline MatrixView random_matrix(RandomModel* model, QuickRandom* random, int64_t
       static_cast<uint16_t*>(data)[i] = type == DType::kBF16 ? float_to_bf16(value) : float_to_half(value);
     }
   }
-  return {data, type, rows, cols};
+  return {data, type, rows, cols, nullptr};
 }
 
 // Fills `model` for its config: matrices with variance 1 / cols, norms around 1.

@@ -143,6 +143,10 @@ Status Llama::check(const std::vector<BatchSpan>& spans) const {
 // ---- loading ----
 
 Status check_shape(const MatrixView& matrix, const char* name, int64_t rows, int64_t cols) {
+  if (matrix.quant != nullptr) {
+    return failure(Reason::kUnsupported, std::string(name) + " is quantised in its file, and no backend of this build reads that.",
+                   "Use a bf16, f16 or f32 checkpoint; weights can be quantised on load.");
+  }
   if (matrix.data != nullptr && matrix.rows == rows && matrix.cols == cols) return {};
   return failure(Reason::kBadCheckpoint,
                  std::string(name) + " is (" + std::to_string(matrix.rows) + ", " + std::to_string(matrix.cols) +

@@ -12,6 +12,7 @@
 #include "kernels.h"
 #include "linear.h"
 #include "memory.h"
+#include "objects.h"
 #include "thread_pool.h"
 
 namespace chasqui {
@@ -22,51 +23,6 @@ namespace {
 
 constexpr int64_t kFloat = sizeof(float);
 constexpr int64_t kSharedWork = 64 * 1024;  // elements from which a simple loop over rows is shared among threads
-
-struct CpuEmbedding final : Embedding {
-  MatrixView table;  // read where it is: one row for each token
-};
-
-struct CpuNorm final : Norm {
-  std::vector<float> weight;  // (dim)
-  double eps = 0;
-};
-
-// Cosine and sine of position * frequency, computed in double when a position is first used.
-struct CpuRope final : Rope {
-  std::vector<double> frequencies;  // (head_dim / 2)
-  Memory table;                     // (context, head_dim / 2, 2): cosine, sine
-  int32_t positions = 0;            // rows that are filled
-
-  const float* row(int32_t position) const { return table.as<float>() + static_cast<int64_t>(position) * width(); }
-  int64_t width() const { return static_cast<int64_t>(frequencies.size()) * 2; }
-};
-
-struct CpuWorkspace final : Workspace {
-  WorkShape shape;
-  // The step.
-  std::vector<BatchSpan> spans;
-  std::vector<int32_t> tokens;     // (rows)
-  std::vector<int32_t> positions;  // (rows)
-  std::vector<int32_t> pages;      // (rows): page of the row's position
-  std::vector<int32_t> wanted;     // rows whose logits are asked for
-  const CpuRope* rope = nullptr;
-  // Activations.
-  Memory x;        // (max_rows, dim): the residual stream
-  Memory qkv;      // (max_rows, q_dim + 2 kv_dim)
-  Memory attended; // (max_rows, q_dim)
-  Memory hidden;   // (max_rows, ffn)
-  Memory packed;   // (max_rows, the largest of dim, q_dim, ffn)
-  Memory logits;   // (max_logits, vocab)
-  Memory sums;     // (threads, kMultiplyScratch)
-  Attention attention;
-
-  int32_t rows() const { return static_cast<int32_t>(tokens.size()); }
-  int32_t q_dim() const { return shape.n_heads * shape.head_dim; }
-  int32_t kv_dim() const { return shape.n_kv_heads * shape.head_dim; }
-  int64_t qkv_dim() const { return q_dim() + 2 * kv_dim(); }
-  int64_t widest() const { return std::max({shape.dim, shape.ffn, q_dim()}); }
-};
 
 class CpuBackend final : public Backend {
  public:
