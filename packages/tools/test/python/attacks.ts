@@ -1,6 +1,7 @@
 /**
- * This file is long because it is one table. What hostile or careless code may try, one entry for each attack, with what must come of it. The list is run once by the fast suite
- * and many times by the slow one. An outcome is written as its status and, for an error, a pattern of its message.
+ * What hostile or careless code may try, one entry for each attack, with what must come of it. The fast suite runs the list once, the
+ * slow one many times. An outcome is written as its status and, for an error, a pattern of its message. This file is long because it
+ * is one table.
  */
 
 export interface Attack {
