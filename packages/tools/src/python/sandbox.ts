@@ -82,6 +82,8 @@ export interface PythonSandbox extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
+const interruptEveryMs = 50
+
 /** The child ends a call at timeout + grace + 250 ms; the process is killed when even that does not happen. */
 const lateMs = 2_000
 const fileDeadlineMs = 30_000
@@ -174,6 +176,7 @@ class Sandbox implements PythonSandbox {
     const started = performance.now()
     const facts = () => ({ ...printed, restarted, ms: Math.round(performance.now() - started) })
     const stopAborting = interruptOnAbort(signal, box, graceMs)
+    const lose = () => (signal?.aborted ? box.loseUntold() : box.lose())
     const hear = (stream: Stream, text: string) => {
       printed[stream] += text
       if (onOutput) queueMicrotask(() => onOutput(stream, text)) // what it throws is the caller's, not the process's
@@ -184,11 +187,11 @@ class Sandbox implements PythonSandbox {
         { deadlineMs: timeoutMs + graceMs + lateMs, onOutput: hear },
       )
       if (reply.type !== "ran") throw new ProcessGone("the sandbox process lost the interpreter")
-      if (reply.outcome.status === "died") box.lose()
+      if (reply.outcome.status === "died") lose()
       return outcomeOf(reply.outcome, attachment, facts())
     } catch (error) {
       if (!(error instanceof ProcessGone)) throw error
-      box.lose()
+      lose()
       return gone(error, facts())
     } finally {
       stopAborting()
@@ -196,17 +199,27 @@ class Sandbox implements PythonSandbox {
   }
 }
 
-/** An aborted call is interrupted; when that does not help within the grace time, its interpreter is thrown away. */
+/**
+ * An aborted call is interrupted, again and again: an interrupt that comes before its code runs is swallowed. When that does
+ * not help within the grace time, its interpreter is thrown away.
+ */
 function interruptOnAbort(signal: AbortSignal | undefined, box: LiveBox, graceMs: number): () => void {
-  let timer: NodeJS.Timeout | undefined
+  let again: NodeJS.Timeout | undefined
+  let last: NodeJS.Timeout | undefined
+  const interrupt = () => box.process.tell({ type: "interrupt", box: box.number })
   const abort = () => {
-    box.process.tell({ type: "interrupt", box: box.number })
-    timer = setTimeout(() => box.process.tell({ type: "dispose", box: box.number }), graceMs)
+    interrupt()
+    again = setInterval(interrupt, interruptEveryMs)
+    last = setTimeout(() => {
+      clearInterval(again)
+      box.process.tell({ type: "dispose", box: box.number })
+    }, graceMs)
   }
   signal?.addEventListener("abort", abort)
   return () => {
     signal?.removeEventListener("abort", abort)
-    clearTimeout(timer)
+    clearInterval(again)
+    clearTimeout(last)
   }
 }
 

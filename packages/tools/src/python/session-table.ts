@@ -9,6 +9,8 @@ import { SandboxError } from "./sandbox-error.ts"
 export interface LiveBox extends Box {
   /** Says that the interpreter is gone and that the caller knows: the next call starts afresh without being told. */
   readonly lose: () => void
+  /** Says that it is gone and that nobody was told, since the call was aborted: the next call is told. */
+  readonly loseUntold: () => void
 }
 
 interface Session {
@@ -111,7 +113,12 @@ export class SessionTable {
     const { process, number } = session.box
     const restarted = session.restarted
     session.restarted = false
-    return work({ process, number, lose: () => this.#forget(session) }, restarted)
+    const lose = () => this.#forget(session)
+    const loseUntold = () => {
+      this.#forget(session)
+      session.restarted = true
+    }
+    return work({ process, number, lose, loseUntold }, restarted)
   }
 
   #callDone(session: Session): void {

@@ -53,6 +53,18 @@ describe("a session", () => {
     expect((await sandbox.run("x")).result).toBe("5")
   })
 
+  it("says that its state is gone when an aborted call could not be interrupted", async () => {
+    await using sandbox = pythonSandbox({ limits: { graceMs: 200 } })
+    await sandbox.run("x = 5")
+    const abort = new AbortController()
+    const deaf = "while True:\n  try:\n    while True: pass\n  except BaseException: pass"
+    const call = sandbox.run(deaf, { signal: abort.signal })
+    setTimeout(() => abort.abort(new Error("enough")), 100)
+    await expect(call).rejects.toThrow("enough")
+    const next = await sandbox.run("'x' in globals()")
+    expect(next).toMatchObject({ result: "False", restarted: true })
+  })
+
   it("has a process of its own where that is asked for: the death of one leaves the other", async () => {
     await using sandbox = pythonSandbox({ processPer: "session", spares: 0 })
     await sandbox.run("x = 1", { session: "a" })
