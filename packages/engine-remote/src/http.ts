@@ -3,7 +3,7 @@
  * Retry-After. Errors say what the server said, shortened, and never hold the key.
  */
 import { EngineError } from "@chasqui/core"
-import { fetch, type Response } from "undici"
+import type { Response } from "undici"
 
 export interface PostOptions {
   readonly url: string
@@ -40,6 +40,8 @@ async function tryPost(
   body: unknown,
   { url, apiKey, timeoutMs, signal }: PostOptions,
 ): Promise<Response | EngineError> {
+  // Loaded with the first request: whoever only imports this package does not pay for a client.
+  const { fetch } = await import("undici")
   const timeout = AbortSignal.timeout(timeoutMs)
   try {
     return await fetch(url, {
