@@ -40,6 +40,9 @@ proxy = cells["outside"]["sleep"]
 `
 
 /** These must be stopped, so they are given little time; all others more than they need on a busy machine. */
+/** What an attacker who goes on in the same interpreter meets at last: `_`, `__` and `___` keep the results of earlier calls. */
+const outOfMemory = "error: MemoryError"
+
 export const timeAttacks: readonly Attack[] = withTime(250, [
   { name: "an endless loop", code: "while True: pass", ends: ["timeout"] },
   { name: "an endless loop over a C iterator", code: "for _ in iter(int, 1): pass", ends: ["timeout"] },
@@ -198,12 +201,18 @@ export const memoryAttacks: readonly Attack[] = [
     ends: ["error: OSError", "died"],
     spoils: true,
   },
-  { name: "a result of 20 MB", code: "'x' * 20_000_000", ends: ["completed"] },
-  { name: "a traceback of 50 MB", code: "raise ValueError('x' * 50_000_000)", ends: ["error: ValueError"] },
+  { name: "a result of 20 MB", spoils: true, code: "'x' * 20_000_000", ends: ["completed", outOfMemory] },
+  {
+    name: "a traceback of 50 MB",
+    spoils: true,
+    code: "raise ValueError('x' * 50_000_000)",
+    ends: ["error: ValueError", outOfMemory],
+  },
   {
     name: "a repr of 50 MB",
+    spoils: true,
     code: "class A:\n  def __repr__(self): return 'x' * 50_000_000\nA()",
-    ends: ["completed"],
+    ends: ["completed", outOfMemory],
   },
 ]
 
@@ -587,7 +596,13 @@ export const runnerAttacks: readonly Attack[] = [
     code: "x = '\ud800'",
     ends: ["error: (UnicodeEncodeError|SyntaxError)", "completed"],
   },
-  { name: "source of 5 MB", code: `x = '${"y".repeat(5_000_000)}'; len(x)`, ends: ["completed"], result: "5000000" },
+  {
+    name: "source of 5 MB",
+    spoils: true,
+    code: `x = '${"y".repeat(5_000_000)}'; len(x)`,
+    ends: ["completed", outOfMemory],
+    result: "5000000",
+  },
 ]
 
 function withTime(timeoutMs: number, list: readonly Attack[]): readonly Attack[] {
