@@ -109,9 +109,11 @@ export async function agent(given: AgentOptions): Promise<Agent> {
   const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
   const name = options.session?.id ?? options.sessionId ?? "session-0"
   const kept = options.store && (await openSession(options.store, name, model, fresh))
-  const loop = await import("./run-promise.ts")
-  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] }, loop.runPromise)
+  loop ??= (await import("./run-promise.ts")).runPromise
+  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] }, loop)
 }
+
+let loop: typeof runPromise | undefined
 
 type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
 

@@ -3,7 +3,7 @@
  * results go back to the model here. Limits end a run with a stop reason and all that was done; only an engine that
  * fails makes it fail.
  */
-import * as Clock from "effect/Clock"
+import { isDeepStrictEqual } from "node:util"
 import * as Effect from "effect/Effect"
 import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, pendingRun } from "./approval.ts"
 import type { ContextPolicy } from "./context-policy.ts"
@@ -22,7 +22,9 @@ import type { Verdict } from "./guard.ts"
 import { checkGuards, type Guards } from "./guard-check.ts"
 import { type HandoffTarget, handedOver } from "./handoff.ts"
 import type { ModelEnd } from "./model.ts"
+import { runClock } from "./run-clock.ts"
 import type { RunLimits } from "./run-limits.ts"
+import { RunStop } from "./run-stop.ts"
 import {
   type Answers,
   answerRound,
@@ -37,8 +39,10 @@ import { Transcript } from "./transcript.ts"
 import type { JsonObject } from "./turn.ts"
 
 export interface RunContext
-  extends Omit<StepContext, "toolCallsLeft" | "tokensLeft" | "inputVerdict" | "outputGuards"> {
+  extends Omit<StepContext, "toolCallsLeft" | "tokensLeft" | "inputVerdict" | "outputGuards" | "stop" | "clock"> {
   readonly limits: RunLimits
+  /** The caller's abort. */
+  readonly signal: AbortSignal
   readonly sampling?: Sampling
   /** Needed where a tool waits for approval. */
   readonly approvalKey?: ApprovalKey
@@ -85,12 +89,17 @@ export const run = Effect.fnUntraced(function* (
   context: RunContext,
   resume?: ResumePoint,
 ): Effect.fn.Return<RunOutcome, RunError> {
-  const stop = yield* stopSignal(context.signal, context.limits.deadlineMs)
-  return yield* runUntil(stop, context, resume).pipe(Effect.ensuring(Effect.sync(stop.release)))
+  const clock = yield* runClock
+  const stop = new RunStop(context.signal, clock, context.limits.deadlineMs)
+  const release = Effect.sync(() => {
+    stop.release()
+    clock.close()
+  })
+  return yield* runUntil({ stop, clock }, context, resume).pipe(Effect.ensuring(release))
 })
 
 const runUntil = Effect.fnUntraced(function* (
-  stop: StopSignal,
+  { stop, clock }: Pick<StepContext, "stop" | "clock">,
   start: RunContext,
   resume: ResumePoint | undefined,
 ): Effect.fn.Return<RunOutcome, RunError> {
@@ -102,7 +111,8 @@ const runUntil = Effect.fnUntraced(function* (
     ...context,
     ...(progress.steps === 0 && inputVerdict && { inputVerdict }),
     ...(start.guards?.output && { outputGuards: start.guards.output }),
-    signal: stop.signal,
+    stop,
+    clock,
     toolCallsLeft: limits.maxToolCalls - progress.toolCalls,
     tokensLeft: limits.maxTokens - progress.usage.generated,
   })
@@ -110,11 +120,11 @@ const runUntil = Effect.fnUntraced(function* (
   emit([{ type: "run-start", ...(resume === undefined && last?.role === "user" && { input: last.content }) }])
   let waiting: Answers | undefined
   let output: unknown
-  let stopReason = stop.reason()
+  let stopReason = stop.reason
   if (resume !== undefined && stopReason === undefined) {
     const answers = yield* answerRound(resumedRound(context.transcript, resume), stepContext())
     if (answers.waiting.length > 0) waiting = answers
-    stopReason = progress.resumed(answers, stop.reason())
+    stopReason = progress.resumed(answers, stop.reason)
   }
   while (stopReason === undefined) {
     const step = stepContext()
@@ -123,13 +133,15 @@ const runUntil = Effect.fnUntraced(function* (
       ...(context.sampling && { sampling: context.sampling }),
     })
     if (outcome.waiting.length > 0) waiting = outcome
-    stopReason = progress.after(outcome, stop.reason())
+    stopReason = progress.after(outcome, stop.reason)
     if (stopReason === "end-of-turn" && context.output !== undefined) {
       const checked = yield* checkOutput(progress.text, context.output)
       if (checked.ok) output = checked.value
       else stopReason = repairOutput(checked.problem, progress, context)
     }
-    if (stopReason === undefined) context = yield* nextContext(context, outcome, stop.signal)
+    if (stopReason === undefined && (context.handoffs ?? context.contextPolicy) !== undefined) {
+      context = yield* nextContext(context, outcome, stop.signal)
+    }
   }
   const { text, usage, steps } = progress
   emit([{ type: "run-end", stopReason, text, usage }])
@@ -147,7 +159,7 @@ const runUntil = Effect.fnUntraced(function* (
 })
 
 /** Judges what the user said while the model writes; a verdict against it stops the run. */
-function judgeInput({ guards, transcript, emit }: RunContext, stop: StopSignal): Promise<Verdict> | undefined {
+function judgeInput({ guards, transcript, emit }: RunContext, stop: RunStop): Promise<Verdict> | undefined {
   if (guards?.input === undefined) return undefined
   return checkGuards(guards.input, [...transcript.turns], stop.signal).then((verdict) => {
     if (!verdict.allowed) {
@@ -225,7 +237,7 @@ class Progress {
   readonly #limits: RunLimits
   readonly #cost: ((usage: Usage) => number) | undefined
   readonly #failures = new Map<ToolFailure, number>()
-  #lastCalls = ""
+  #lastRound: readonly unknown[] = []
   #repeats = 0
   #continued = false
   #badOutputs = 0
@@ -294,12 +306,9 @@ class Progress {
   }
 
   #repeated(end: ModelEnd, results: readonly ToolResult[]): RunStopReason | undefined {
-    const calls = JSON.stringify([
-      end.turn.toolCalls.map(({ name, input }) => [name, input]),
-      results.map(({ output }) => output),
-    ])
-    this.#repeats = calls === this.#lastCalls ? this.#repeats + 1 : 1
-    this.#lastCalls = calls
+    const round = [end.turn.toolCalls.map(({ name, input }) => [name, input]), results.map(({ output }) => output)]
+    this.#repeats = isDeepStrictEqual(round, this.#lastRound) ? this.#repeats + 1 : 1
+    this.#lastRound = round
     return this.#repeats >= this.#limits.maxRepeats ? "no-progress" : undefined
   }
 
@@ -323,38 +332,3 @@ class Progress {
 function spent(usage: Usage, results: readonly ToolResult[]): Usage {
   return results.reduce((sum, result) => (result.usage === undefined ? sum : addUsage(sum, result.usage)), usage)
 }
-
-interface StopSignal {
-  readonly signal: AbortSignal
-  readonly reason: () => RunStopReason | undefined
-  readonly stop: (why: RunStopReason) => void
-  readonly release: () => void
-}
-
-/** One signal for the caller's abort and for the deadline, which says which of the two it was. */
-const stopSignal = Effect.fnUntraced(function* (caller: AbortSignal, deadlineMs: number) {
-  const controller = new AbortController()
-  const end = Number.isFinite(deadlineMs) ? (yield* Clock.currentTimeMillis) + deadlineMs : undefined
-  let reason: RunStopReason | undefined
-  const stop = (why: RunStopReason): void => {
-    reason ??= why
-    controller.abort()
-  }
-  const abort = () => stop("aborted")
-  if (caller.aborted) abort()
-  caller.addEventListener("abort", abort, { once: true })
-  if (end !== undefined) {
-    yield* Effect.forkChild(
-      Effect.andThen(
-        Effect.sleep(deadlineMs),
-        Effect.sync(() => stop("deadline")),
-      ),
-    )
-  }
-  return {
-    signal: controller.signal,
-    reason: () => reason,
-    stop,
-    release: () => caller.removeEventListener("abort", abort),
-  }
-})

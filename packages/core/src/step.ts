@@ -11,8 +11,10 @@ import type { AgentEvent, ToolCallInvalid, ToolResult } from "./event.ts"
 import type { Guard, Verdict } from "./guard.ts"
 import { checkGuards } from "./guard-check.ts"
 import type { Model, ModelEnd, ModelOptions } from "./model.ts"
+import type { RunClock } from "./run-clock.ts"
+import type { RunStop } from "./run-stop.ts"
 import type { Tool } from "./tool.ts"
-import { answerCall, answerInvalidCall, type CallContext, failedCall } from "./tool-call.ts"
+import { answerCall, answerInvalidCall, type CallContext, cancelled, failedCall } from "./tool-call.ts"
 import { resultTurn } from "./tool-turn.ts"
 import type { Transcript } from "./transcript.ts"
 import type { AssistantTurn, ToolCall } from "./turn.ts"
@@ -32,8 +34,8 @@ export interface StepContext {
   readonly toolCallsLeft: number
   /** Tokens that the run may still generate. */
   readonly tokensLeft: number
-  /** Aborted when the run has to stop now. */
-  readonly signal: AbortSignal
+  readonly stop: RunStop
+  readonly clock: RunClock
   readonly emit: Emit
   /** The verdict on what the user said, where it is still out. No call runs before it. */
   readonly inputVerdict?: Promise<Verdict>
@@ -103,7 +105,7 @@ export const answerRound = Effect.fnUntraced(function* (round: CallRound, contex
   const waiting: ToolCall[] = []
   let running = 0
   const answerSlot = ({ call, invalid }: CallSlot): Effect.Effect<void> => {
-    if (results.has(call.id)) return Effect.void
+    if (results.has(call.id) || context.stop.reason !== undefined) return Effect.void
     if (invalid !== undefined) return Effect.sync(() => settle(answerInvalidCall(invalid, context.tools)))
     if (running++ >= context.toolCallsLeft) {
       return Effect.sync(() => settle(failedCall(call, "not-run", "The limit of tool calls is reached.")))
@@ -112,10 +114,11 @@ export const answerRound = Effect.fnUntraced(function* (round: CallRound, contex
     const answer = started ? Fiber.join(started) : answerCall(call, callContext(context), round.decisions.get(call.id))
     return Effect.map(answer, (result) => (result === undefined ? void waiting.push(call) : settle(result)))
   }
-  yield* inBarriers(slots, context, answerSlot).pipe(Effect.raceFirst(aborted(context.signal)))
-  if (context.signal.aborted) {
+  const [only] = slots
+  yield* slots.length === 1 && only ? answerSlot(only) : inBarriers(slots, context, answerSlot)
+  if (context.stop.reason !== undefined) {
     yield* interruptAll(round.early)
-    for (const { call } of slots) settle(failedCall(call, "cancelled", "The call was cancelled."))
+    for (const { call } of slots) settle(cancelled(call))
     waiting.length = 0
   }
   const inOrder = slots.flatMap(({ call }) => results.get(call.id) ?? [])
@@ -129,16 +132,15 @@ const generate = Effect.fnUntraced(function* (
   options: Omit<ModelOptions, "firstCall" | "signal">,
   early: Map<string, EarlyCall>,
 ): Effect.fn.Return<ModelEnd, RunError> {
-  const { model, transcript, signal, emit } = context
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const { model, transcript, stop, clock, emit } = context
   return yield* Effect.tryPromise({
     try: async () => {
-      const generation = model.generate(transcript, { ...options, firstCall: transcript.calls, signal })
+      const generation = model.generate(transcript, { ...options, firstCall: transcript.calls, signal: stop.signal })
       for await (const events of generation) {
         emit(events)
         for (const event of events) {
           if (event.type !== "tool-call-end" || !startsEarly(event.call, early.size, context)) continue
-          early.set(event.call.id, fork(answerCall(event.call, callContext(context))))
+          early.set(event.call.id, clock.fork(answerCall(event.call, callContext(context))))
         }
       }
       return generation.end
@@ -156,8 +158,8 @@ function startsEarly(call: ToolCall, running: number, context: StepContext): boo
   return running < Math.min(toolConcurrency, toolCallsLeft)
 }
 
-function callContext({ tools, transcript, tokensLeft, emit }: StepContext): CallContext {
-  return { tools, sessionId: transcript.id, tokensLeft, report: (event) => emit([event]) }
+function callContext({ tools, transcript, tokensLeft, stop, clock, emit }: StepContext): CallContext {
+  return { tools, sessionId: transcript.id, tokensLeft, stop, clock, report: (event) => emit([event]) }
 }
 
 function interruptAll(early: ReadonlyMap<string, EarlyCall>): Effect.Effect<void> {
@@ -165,12 +167,12 @@ function interruptAll(early: ReadonlyMap<string, EarlyCall>): Effect.Effect<void
 }
 
 /** Whether the turn that stands at the end of the transcript may stand, and the user's before it. */
-function judge({ inputVerdict, outputGuards, transcript, signal, emit }: StepContext): Effect.Effect<boolean> {
+function judge({ inputVerdict, outputGuards, transcript, stop, emit }: StepContext): Effect.Effect<boolean> {
   if (inputVerdict === undefined && outputGuards === undefined) return Effect.succeed(true)
   return Effect.promise(async () => {
     // The run itself tells of a forbidden input.
     if (inputVerdict !== undefined && !(await inputVerdict).allowed) return false
-    const verdict = await checkGuards(outputGuards, transcript.turns, signal)
+    const verdict = await checkGuards(outputGuards, transcript.turns, stop.signal)
     if (verdict.allowed) return true
     emit([{ type: "guard-stop", stage: "output", categories: verdict.categories, reason: verdict.reason }])
     return false
@@ -225,16 +227,6 @@ const inBarriers = Effect.fnUntraced(function* (
     from = to
   }
 })
-
-/** Succeeds when the signal is aborted; waits for ever otherwise. */
-function aborted(signal: AbortSignal): Effect.Effect<void> {
-  return Effect.callback<void>((resume) => {
-    const stop = () => resume(Effect.void)
-    if (signal.aborted) return stop()
-    signal.addEventListener("abort", stop, { once: true })
-    return Effect.sync(() => signal.removeEventListener("abort", stop))
-  })
-}
 
 function isRunError(thrown: unknown): thrown is RunError {
   return thrown instanceof EngineError || thrown instanceof PromptError || thrown instanceof TokenizerError

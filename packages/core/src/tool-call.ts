@@ -2,7 +2,6 @@
  * Answers one call: finds the tool, checks the input, runs it with its timeout, and turns whatever happens into a result
  * that the model can read. It never fails: a failed tool is data. What a tool threw goes into `cause`, never to the model.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Decision } from "./approval.ts"
@@ -15,18 +14,21 @@ import {
   type ToolResult,
   type Usage,
 } from "./event.ts"
-import type { Tool } from "./tool.ts"
-import { ToolFailed } from "./tool.ts"
+import type { RunClock } from "./run-clock.ts"
+import type { RunStop } from "./run-stop.ts"
+import { type Tool, type ToolContext, ToolFailed, type ToolRetry } from "./tool.ts"
 import type { JsonValue, ToolCall } from "./turn.ts"
 
 export interface CallContext {
   readonly tools: ReadonlyMap<string, Tool>
   readonly sessionId: string
   readonly tokensLeft: number
+  readonly stop: RunStop
+  readonly clock: RunClock
   readonly report: (event: NestedEvent) => void
 }
 
-/** Runs a call to its result; `undefined` where a person has to agree first and has not been asked. */
+/** Runs a call to its result, at once when the run stops; `undefined` where a person has to agree first and was not asked. */
 export const answerCall = Effect.fnUntraced(function* (
   call: ToolCall,
   context: CallContext,
@@ -37,14 +39,21 @@ export const answerCall = Effect.fnUntraced(function* (
   if (decision?.kind === "refuse") return failedCall(call, "refused", refusal(call.name, decision.reason))
   const edited = decision?.input
   const checking = tool.check(edited ?? call.input)
-  const checked = "ok" in checking ? checking : yield* Effect.promise(() => checking)
+  const checked =
+    "ok" in checking
+      ? checking
+      : yield* unlessStopped(
+          Effect.promise(() => checking),
+          context.stop,
+        )
+  if (checked === undefined) return cancelled(call)
   if (!checked.ok) return failedCall(call, "invalid-input", invalidInput(call.name, checked.problems))
   const input = checked.input as never
   if (decision === undefined && waitsForApproval(tool, input)) return undefined
 
-  const start = yield* Clock.currentTimeMillis
+  const start = context.clock.now()
   const outcome = yield* execute(tool, input, call, context)
-  const durationMs = (yield* Clock.currentTimeMillis) - start
+  const durationMs = context.clock.now() - start
   // The model must not take the result of an edited input for the result of its own.
   return edited === undefined || outcome.isError
     ? { ...outcome, durationMs }
@@ -81,41 +90,122 @@ export function failedCall(
 }
 
 function execute(tool: Tool, input: never, call: ToolCall, context: CallContext): Effect.Effect<ToolResult> {
-  const { sessionId, tokensLeft, report } = context
   let usage: Usage | undefined
   const spend = (more: Usage): void => {
     usage = addUsage(usage ?? noUsage, more)
   }
-  const running = Effect.tryPromise({
-    try: async (signal) => {
-      const output = tool.execute(input, { callId: call.id, signal, sessionId, tokensLeft, report, spend })
-      return Effect.isEffect(output)
-        ? Effect.runPromise(output as unknown as Effect.Effect<JsonValue, unknown>, { signal })
-        : output
+  const attempt = runOnce(tool, input, call, context, spend)
+  const answer = tool.retry === undefined ? attempt : retried(attempt, tool.retry, tool, call, context)
+  return Effect.match(answer, {
+    onSuccess: (result) => (usage === undefined ? result : { ...result, usage }),
+    onFailure: (thrown) => {
+      const result = thrownBy(call, thrown)
+      return usage === undefined ? result : { ...result, usage }
     },
-    catch: (thrown) => thrown,
   })
-  const { retry } = tool
-  const trying =
-    retry === undefined
-      ? running
-      : Effect.retry(running, {
-          times: retry.times,
-          schedule: Schedule.exponential(retry.backoffMs),
-          while: (thrown) => !(thrown instanceof ToolFailed),
-        })
-  return trying.pipe(
-    Effect.map((output) => succeeded(call, output)),
-    Effect.catch((thrown) => Effect.succeed(thrownBy(call, thrown))),
-    Effect.timeoutOrElse({
-      duration: tool.timeoutMs,
-      orElse: () =>
-        Effect.succeed(
-          failedCall(call, "timeout", `The tool ${call.name} did not answer within ${tool.timeoutMs} ms.`),
-        ),
-    }),
-    Effect.map((result) => (usage === undefined ? result : { ...result, usage })),
+}
+
+/** Fails with what the tool throws. Ends at once when its time is up, the run stops or the fiber is interrupted. */
+function runOnce(
+  tool: Tool,
+  input: never,
+  call: ToolCall,
+  { sessionId, tokensLeft, stop, clock, report }: CallContext,
+  spend: (usage: Usage) => void,
+): Effect.Effect<ToolResult, unknown> {
+  return Effect.callback<ToolResult, unknown>((resume) => {
+    if (stop.reason !== undefined) return resume(Effect.succeed(cancelled(call)))
+    const signal = new LazySignal()
+    const disarm = clock.after(tool.timeoutMs, () => {
+      end(Effect.succeed(outOfTime(tool, call)))
+      signal.abort()
+    })
+    const off = stop.onStop(() => {
+      end(Effect.succeed(cancelled(call)))
+      signal.abort()
+    })
+    const release = (): void => {
+      disarm()
+      off()
+    }
+    const end = (answer: Effect.Effect<ToolResult, unknown>): void => {
+      release()
+      resume(answer)
+    }
+    const context: ToolContext = {
+      callId: call.id,
+      sessionId,
+      tokensLeft,
+      report,
+      spend,
+      get signal() {
+        return signal.signal
+      },
+    }
+    run(tool, input, context).then(
+      (output) => end(Effect.succeed(succeeded(call, output))),
+      (thrown) => end(Effect.fail(thrown)),
+    )
+    return Effect.sync(() => {
+      release()
+      signal.abort()
+    })
+  })
+}
+
+async function run(tool: Tool, input: never, context: ToolContext): Promise<unknown> {
+  const output: unknown = tool.execute(input, context)
+  return Effect.isEffect(output)
+    ? Effect.runPromise(output as Effect.Effect<JsonValue, unknown>, { signal: context.signal })
+    : output
+}
+
+/** All attempts together have the tool's time. */
+function retried(
+  attempt: Effect.Effect<ToolResult, unknown>,
+  { times, backoffMs }: ToolRetry,
+  tool: Tool,
+  call: ToolCall,
+  { stop }: CallContext,
+): Effect.Effect<ToolResult, unknown> {
+  const trying = Effect.retry(attempt, {
+    times,
+    schedule: Schedule.exponential(backoffMs),
+    while: (thrown) => !(thrown instanceof ToolFailed),
+  }).pipe(Effect.timeoutOrElse({ duration: tool.timeoutMs, orElse: () => Effect.succeed(outOfTime(tool, call)) }))
+  return Effect.map(unlessStopped(trying, stop), (result) => result ?? cancelled(call))
+}
+
+function unlessStopped<A, E>(effect: Effect.Effect<A, E>, { stopped }: RunStop): Effect.Effect<A | undefined, E> {
+  return Effect.raceFirst(
+    effect,
+    Effect.map(stopped, () => undefined),
   )
+}
+
+/** An AbortSignal that is made when a tool first asks for it: most never do. */
+class LazySignal {
+  #controller: AbortController | undefined
+  #aborted = false
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#aborted) this.#controller.abort()
+    return this.#controller.signal
+  }
+
+  abort(): void {
+    this.#aborted = true
+    this.#controller?.abort()
+  }
+}
+
+function outOfTime({ name, timeoutMs }: Tool, call: ToolCall): ToolResult {
+  return failedCall(call, "timeout", `The tool ${name} did not answer within ${timeoutMs} ms.`)
+}
+
+export function cancelled(call: ToolCall): ToolResult {
+  return failedCall(call, "cancelled", "The call was cancelled.")
 }
 
 function succeeded(call: ToolCall, output: unknown): ToolResult {
