@@ -37,18 +37,20 @@ double weight(const MatrixView& view, int64_t row, int64_t column) {
   return load_element(view.data, view.type, row * view.cols + column);
 }
 
-std::vector<float> pack_rows(const std::vector<float>& x, int32_t rows, int64_t in, int32_t tile_rows) {
-  std::vector<float> packed(x.size());
-  const RowBlocks blocks(rows, tile_rows);
-  for (int32_t block = 0; block < blocks.count; block++) {
-    for (int32_t i = 0; i < blocks.size(block); i++) {
-      for (int64_t k = 0; k < in; k++) {
-        packed_block(packed.data(), blocks, block, in)[k * blocks.size(block) + i] =
-            x[static_cast<size_t>((blocks.first(block) + i) * in + k)];
-      }
+// What a product sees of a row: as it is, in bf16, or as integers with a scale for each 64.
+std::vector<float> as_seen(std::vector<float> x, InputType input, int64_t in) {
+  const size_t width = static_cast<size_t>(in);
+  for (size_t row = 0; row < x.size(); row += width) {
+    for (size_t k = 0; k < width && input == kInputBF16; k++) x[row + k] = bf16_to_float(float_to_bf16(x[row + k]));
+    for (size_t first = 0; first < width && input == kInputInt8; first += kInputGroup) {
+      const size_t end = std::min(width, first + kInputGroup);
+      float most = 0;
+      for (size_t k = first; k < end; k++) most = std::max(most, std::fabs(x[row + k]));
+      const float inverse = most == 0.0f ? 0.0f : 127.0f / most;
+      for (size_t k = first; k < end; k++) x[row + k] = std::nearbyint(x[row + k] * inverse) * (most / 127.0f);
     }
   }
-  return packed;
+  return x;
 }
 
 // out (rows, outputs): stacked as they come; of a pair first one, then the other.
@@ -58,8 +60,16 @@ std::vector<float> product(const PanelLinear& linear, const Kernels& kernels, in
   std::vector<float> scratch(static_cast<size_t>(threads * kMultiplyScratch));
   const int64_t outputs = linear.out * linear.step;
   std::vector<float> out(static_cast<size_t>(rows * outputs), -1.0f);
-  const auto packed = pack_rows(x, rows, linear.in, kernels.tile_rows);
-  multiply(pool, kernels, linear, packed.data(), rows, scratch.data(), [&](int32_t row, int64_t panel, const float* sums) {
+  const Product& how = product_of(kernels, linear.type, rows);
+  std::vector<char> memory(static_cast<size_t>(most_input_bytes(linear.in, rows)), 0x7f);  // NaN where nothing is written
+  const PackedRows packed{&how, RowBlocks(rows, how.rows), memory.data()};
+  for (int32_t block = 0; block < packed.blocks.count; block++) {
+    for (int32_t i = 0; i < packed.blocks.size(block); i++) {
+      kernels.pack[how.input](x.data() + (packed.blocks.first(block) + i) * linear.in, linear.in, how.chunk,
+                              packed.blocks.size(block), i, packed.block(block, linear.in));
+    }
+  }
+  multiply(pool, linear, packed, scratch.data(), [&](int32_t row, int64_t panel, const float* sums) {
     for (int32_t half = 0; half < linear.step; half++) {
       for (int64_t i = 0; i < kPanel; i++) {
         const int64_t output = panel / linear.step * kPanel + i;
@@ -90,6 +100,7 @@ void check_products(const Case& each, WeightFormat format, const Kernels& kernel
     std::vector<float> x(static_cast<size_t>(rows * each.cols));
     for (float& value : x) value = random.symmetric();
     const auto got = product(linear, kernels, 2, x, rows);
+    x = as_seen(x, product_of(kernels, linear.type, rows).input, each.cols);
     const double rms = std::sqrt(1.0 / 3.0);
     const double tolerance = 2e-6 * std::sqrt(static_cast<double>(each.cols)) * rms * rms * 8;
     size_t at = 0;
@@ -107,7 +118,7 @@ void check_products(const Case& each, WeightFormat format, const Kernels& kernel
 
 TEST(products_agree_with_double_arithmetic) {
   uint64_t seed = 1;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : {"portable", "avx2", "avx512", "avx512bf16"}) {
     const Kernels* kernels = kernels_named(name);
     if (kernels == nullptr) {
       check::skip(std::string(name) + " kernels do not run on this processor");

@@ -65,9 +65,9 @@ class CpuBackend final : public Backend {
   // body(row) for each row; `work_per_row` elements are touched by it.
   template <typename Body>
   void each_row(int32_t rows, int64_t work_per_row, const Body& body);
-  // Packs rows of x (row_of(i) gives the i-th), normed where `norm` is not null.
+  // Packs rows for `linear` (row_of(i) gives the i-th), normed where `norm` is not null.
   template <typename RowOf>
-  void pack(int32_t rows, int64_t in, const CpuNorm* norm, const RowOf& row_of, float* packed);
+  PackedRows pack(CpuWorkspace& work, const PanelLinear& linear, int32_t rows, const CpuNorm* norm, const RowOf& row_of);
   void fill_rope(CpuRope& rope, int32_t positions);
   void rope_store(CpuWorkspace& work, PagedCache& cache, int32_t layer, int32_t row);
   void add_to_x(CpuWorkspace& work, const PanelLinear& linear, const float* input);
@@ -82,9 +82,10 @@ CpuWorkspace& of(Workspace& work) { return static_cast<CpuWorkspace&>(work); }
 int64_t CpuBackend::workspace_bytes(const WorkShape& shape) const {
   CpuWorkspace work;
   work.shape = shape;
-  const int64_t row = shape.dim + work.qkv_dim() + work.q_dim() + shape.ffn + work.widest();
+  const int64_t row = shape.dim + work.qkv_dim() + work.q_dim() + shape.ffn;
   return kFloat * (shape.max_rows * row + static_cast<int64_t>(shape.max_logits) * shape.vocab +
-                   pool_.size() * kMultiplyScratch);
+                   pool_.size() * (kMultiplyScratch + work.widest())) +
+         most_input_bytes(work.widest(), shape.max_rows);
 }
 
 Status CpuBackend::embedding(const MatrixView& table, std::unique_ptr<Embedding>* made) {
@@ -138,7 +139,8 @@ Status CpuBackend::workspace(const WorkShape& shape, std::unique_ptr<Workspace>*
       {&work->qkv, rows * work->qkv_dim()},
       {&work->attended, rows * work->q_dim()},
       {&work->hidden, rows * shape.ffn},
-      {&work->packed, rows * work->widest()},
+      {&work->packed, most_input_bytes(work->widest(), rows) / kFloat},
+      {&work->rows_of_threads, pool_.size() * work->widest()},
       {&work->logits, static_cast<int64_t>(shape.max_logits) * shape.vocab},
       {&work->sums, pool_.size() * kMultiplyScratch},
   };
@@ -202,23 +204,33 @@ void CpuBackend::each_row(int32_t rows, int64_t work_per_row, const Body& body) 
 }
 
 template <typename RowOf>
-void CpuBackend::pack(int32_t rows, int64_t in, const CpuNorm* norm, const RowOf& row_of, float* packed) {
-  const RowBlocks blocks(rows, kernels_.tile_rows);
-  each_row(blocks.count, in * kernels_.tile_rows, [&](int32_t block) {
-    const int32_t size = blocks.size(block);
+PackedRows CpuBackend::pack(CpuWorkspace& work, const PanelLinear& linear, int32_t rows, const CpuNorm* norm,
+                            const RowOf& row_of) {
+  const Product& product = product_of(kernels_, linear.type, rows);
+  const PackedRows packed{&product, RowBlocks(rows, product.rows), work.packed.as<char>()};
+  const PackRow pack_row = kernels_.pack[product.input];
+  const int64_t in = linear.in;
+  const auto one_block = [&](int32_t block, int32_t thread) {
+    const int32_t size = packed.blocks.size(block);
     for (int32_t i = 0; i < size; i++) {
-      const float* from = row_of(blocks.first(block) + i);
-      float* to = packed_block(packed, blocks, block, in) + i;
-      if (norm == nullptr) {
-        for (int64_t k = 0; k < in; k++) to[k * size] = from[k];
-        continue;
+      const float* from = row_of(packed.blocks.first(block) + i);
+      if (norm != nullptr) {
+        float* normed = work.rows_of_threads.as<float>() + thread * work.widest();
+        const double mean = static_cast<double>(kernels_.sum_squares(from, in)) / static_cast<double>(in);
+        const float scale = static_cast<float>(1.0 / std::sqrt(mean + norm->eps));
+        const float* weight = norm->weight.data();
+        for (int64_t k = 0; k < in; k++) normed[k] = from[k] * scale * weight[k];
+        from = normed;
       }
-      const double mean = static_cast<double>(kernels_.sum_squares(from, in)) / static_cast<double>(in);
-      const float scale = static_cast<float>(1.0 / std::sqrt(mean + norm->eps));
-      const float* weight = norm->weight.data();
-      for (int64_t k = 0; k < in; k++) to[k * size] = from[k] * scale * weight[k];
+      pack_row(from, in, product.chunk, size, i, packed.block(block, in));
     }
-  });
+  };
+  if (rows * in < kSharedWork) {
+    for (int32_t block = 0; block < packed.blocks.count; block++) one_block(block, 0);
+  } else {
+    pool_.run(packed.blocks.count, one_block);
+  }
+  return packed;
 }
 
 void CpuBackend::embed(Workspace& workspace, const Embedding& embedding) {
@@ -237,11 +249,10 @@ void CpuBackend::norm_qkv_rope_store(Workspace& workspace, const Norm& norm, con
   CpuWorkspace& work = of(workspace);
   const auto& linear = static_cast<const PanelLinear&>(qkv);
   const int64_t dim = work.shape.dim;
-  float* packed = work.packed.as<float>();
-  pack(work.rows(), dim, static_cast<const CpuNorm*>(&norm), [&](int32_t row) { return work.x.as<float>() + row * dim; },
-       packed);
+  const PackedRows packed = pack(work, linear, work.rows(), static_cast<const CpuNorm*>(&norm),
+                                 [&](int32_t row) { return work.x.as<float>() + row * dim; });
   float* out = work.qkv.as<float>();
-  multiply(pool_, kernels_, linear, packed, work.rows(), work.sums.as<float>(),
+  multiply(pool_, linear, packed, work.sums.as<float>(),
            [&](int32_t row, int64_t panel, const float* sums) {
              const int64_t first = panel * kPanel;
              const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
@@ -283,10 +294,10 @@ void CpuBackend::attend(Workspace& workspace, const KvCache& cache, int32_t laye
 }
 
 void CpuBackend::add_to_x(CpuWorkspace& work, const PanelLinear& linear, const float* input) {
-  float* packed = work.packed.as<float>();
-  pack(work.rows(), linear.in, nullptr, [&](int32_t row) { return input + row * linear.in; }, packed);
+  const PackedRows packed =
+      pack(work, linear, work.rows(), nullptr, [&](int32_t row) { return input + row * linear.in; });
   float* x = work.x.as<float>();
-  multiply(pool_, kernels_, linear, packed, work.rows(), work.sums.as<float>(),
+  multiply(pool_, linear, packed, work.sums.as<float>(),
            [&](int32_t row, int64_t panel, const float* sums) {
              const int64_t first = panel * kPanel;
              const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
@@ -304,11 +315,10 @@ void CpuBackend::norm_gateup_silu(Workspace& workspace, const Norm& norm, const 
   CpuWorkspace& work = of(workspace);
   const auto& linear = static_cast<const PanelLinear&>(gate_up);
   const int64_t dim = work.shape.dim;
-  float* packed = work.packed.as<float>();
-  pack(work.rows(), dim, static_cast<const CpuNorm*>(&norm), [&](int32_t row) { return work.x.as<float>() + row * dim; },
-       packed);
+  const PackedRows packed = pack(work, linear, work.rows(), static_cast<const CpuNorm*>(&norm),
+                                 [&](int32_t row) { return work.x.as<float>() + row * dim; });
   float* hidden = work.hidden.as<float>();
-  multiply(pool_, kernels_, linear, packed, work.rows(), work.sums.as<float>(),
+  multiply(pool_, linear, packed, work.sums.as<float>(),
            [&](int32_t row, int64_t panel, const float* sums) {
              const int64_t first = panel / 2 * kPanel;
              const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
@@ -327,11 +337,11 @@ void CpuBackend::head(Workspace& workspace, const Norm& norm, const Linear& head
   CpuWorkspace& work = of(workspace);
   const auto& linear = static_cast<const PanelLinear&>(head);
   const int64_t dim = work.shape.dim;
-  float* packed = work.packed.as<float>();
-  pack(count, dim, static_cast<const CpuNorm*>(&norm),
-       [&](int32_t i) { return work.x.as<float>() + work.wanted[static_cast<size_t>(first + i)] * dim; }, packed);
+  const PackedRows packed = pack(work, linear, count, static_cast<const CpuNorm*>(&norm), [&](int32_t i) {
+    return work.x.as<float>() + work.wanted[static_cast<size_t>(first + i)] * dim;
+  });
   float* logits = work.logits.as<float>();
-  multiply(pool_, kernels_, linear, packed, count, work.sums.as<float>(),
+  multiply(pool_, linear, packed, work.sums.as<float>(),
            [&](int32_t row, int64_t panel, const float* sums) {
              const int64_t start = panel * kPanel;
              const int64_t width = std::min<int64_t>(kPanel, linear.out - start);
