@@ -97,8 +97,8 @@ const Kernels* avx512_kernels();
 const Kernels* avx512bf16_kernels();  // vdpbf16ps and vpdpbusd
 const Kernels* amx_kernels();
 
-// The best table for this processor. `name` narrows the choice ("portable", "avx2", "avx512", "avx512bf16", "amx"); null
-// if it cannot run here. The first three compute in float.
+// The best table for this processor. `name` narrows the choice ("portable", "avx2", "avx512", "avx512bf16", "amx", or
+// "float" for the best of the first three, which compute in float); null if it cannot run here.
 const Kernels* best_kernels();
 const Kernels* kernels_named(const char* name);
 
