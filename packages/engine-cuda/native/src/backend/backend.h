@@ -62,8 +62,8 @@ enum class LinearLayout : uint8_t {
   kPaired,   // two parts of the same shape whose rows are used together: gate, up
 };
 
-// What weights become on the way in.
-enum class WeightFormat : uint8_t { kAsStored, kInt8, kInt4 };
+// What plain weights become on the way in. Matrices that are quantised in their file stay what they are.
+enum class WeightFormat : uint8_t { kAsStored, kInt8, kInt4, kNf4, kFp8 };
 
 struct DeviceMemory {
   int64_t total_bytes = 0;

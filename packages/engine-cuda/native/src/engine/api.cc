@@ -77,7 +77,7 @@ Status load_model(const chasqui_load_options& options, chasqui_engine* engine, s
                    "Ask for at most what the model was made for.");
   }
   Weights weights;
-  if (Status status = load_weights(options.folder, engine->config, &weights); !status.ok()) return status;
+  if (Status status = load_weights(options.folder, engine->config, &weights, Quantised::kRead); !status.ok()) return status;
   engine->fingerprint = weights.fingerprint;
   if (options.context > 0) engine->config.context = options.context;
   LlamaOptions llama;

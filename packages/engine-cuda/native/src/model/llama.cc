@@ -143,11 +143,7 @@ Status Llama::check(const std::vector<BatchSpan>& spans) const {
 // ---- loading ----
 
 Status check_shape(const MatrixView& matrix, const char* name, int64_t rows, int64_t cols) {
-  if (matrix.quant != nullptr) {
-    return failure(Reason::kUnsupported, std::string(name) + " is quantised in its file, and no backend of this build reads that.",
-                   "Use a bf16, f16 or f32 checkpoint; weights can be quantised on load.");
-  }
-  if (matrix.data != nullptr && matrix.rows == rows && matrix.cols == cols) return {};
+  if ((matrix.data != nullptr || matrix.quant != nullptr) && matrix.rows == rows && matrix.cols == cols) return {};
   return failure(Reason::kBadCheckpoint,
                  std::string(name) + " is (" + std::to_string(matrix.rows) + ", " + std::to_string(matrix.cols) +
                      ") and should be (" + std::to_string(rows) + ", " + std::to_string(cols) + ").",
@@ -187,9 +183,10 @@ std::string gibibytes(int64_t bytes) {
   return text;
 }
 
-// A head in int4 costs more quality than it saves time.
+// A head in four bits costs more quality than it saves time.
 WeightFormat head_format(const LlamaOptions& options) {
-  return options.weight_format == WeightFormat::kInt4 ? WeightFormat::kInt8 : options.weight_format;
+  const WeightFormat format = options.weight_format;
+  return format == WeightFormat::kInt4 || format == WeightFormat::kNf4 ? WeightFormat::kInt8 : format;
 }
 
 // Decides the number of pages, and refuses what does not fit into memory.
