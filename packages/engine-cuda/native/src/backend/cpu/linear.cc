@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../../model/precision.h"
+#include "adaptation.h"
 #include "quant_panel.h"
 #include "quantise.h"
 
@@ -160,6 +161,9 @@ static_assert(kStretch % kInt8Scheme.group == 0 && kStretch % kInt4Scheme.group 
 
 }  // namespace
 
+PanelLinear::PanelLinear() = default;
+PanelLinear::~PanelLinear() = default;
+
 int64_t panel_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) {
   if (needs_quant_panels(parts, format)) return quant_panels_bytes(parts, format);
   int64_t panels = 0;
@@ -173,7 +177,11 @@ Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layo
   made->in = parts.front().cols;
   made->step = layout == LinearLayout::kPaired ? 2 : 1;
   made->out = 0;
-  for (const MatrixView& part : parts) made->out += part.rows;
+  made->part_rows.clear();
+  for (const MatrixView& part : parts) {
+    made->out += part.rows;
+    made->part_rows.push_back(part.rows);
+  }
   made->out /= made->step;
   made->n_panels = panels_of(made->out) * made->step;
   if (needs_quant_panels(parts, format)) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -15,7 +16,14 @@
 
 namespace chasqui::cpu {
 
+struct Adaptation;
+
 struct PanelLinear final : Linear {
+  PanelLinear();
+  ~PanelLinear() override;
+  PanelLinear(const PanelLinear&) = delete;
+  PanelLinear& operator=(const PanelLinear&) = delete;
+
   int64_t out = 0;          // rows of the stacked parts; of one part when paired
   int64_t in = 0;
   int64_t n_panels = 0;     // paired: panel 2i holds outputs of the first part, panel 2i + 1 the same of the second
@@ -26,6 +34,9 @@ struct PanelLinear final : Linear {
   int64_t panel_bytes = 0;
   Memory data;              // (n_panels, in / group, group_bytes)
   std::unique_ptr<QuantPanels> quant;  // instead of `data` where a part is quantised in a way of its own
+
+  std::vector<int64_t> part_rows;      // outputs of each part
+  std::map<int32_t, std::unique_ptr<Adaptation>> adaptations;  // what adapters add, by their numbers
 
   // Panel `index` from step k on; k is a multiple of `group`.
   const char* panel(int64_t index, int64_t k) const {
