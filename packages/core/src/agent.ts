@@ -69,6 +69,8 @@ export interface HandoffOptions {
 }
 
 export interface RunOptions {
+  /** The LoRA adapter for this run, by the name under which the engine loaded it; default: none. */
+  readonly adapter?: string
   readonly signal?: AbortSignal
 }
 
@@ -115,7 +117,8 @@ export async function agent(given: AgentOptions): Promise<Agent> {
 
 let loop: typeof runPromise | undefined
 
-type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
+type Start = Pick<RunOptions, "adapter"> &
+  ({ readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint })
 
 class SessionAgent implements Agent {
   model: Model
@@ -159,10 +162,11 @@ class SessionAgent implements Agent {
     return this.#stream({ input, ...rest }, signal)
   }
 
-  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, { signal }: RunOptions = {}): RunStream {
+  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, options: RunOptions = {}): RunStream {
+    const { signal, ...rest } = options
     const place = { sessionId: this.session.id, turn: this.session.turns.length - 1 }
     verifyPendingRun(pending, place, checkApprovalKey(this.#options.approvalKey))
-    return this.#stream({ resume: { pending, decisions: new Map(Object.entries(decisions)) } }, signal)
+    return this.#stream({ resume: { pending, decisions: new Map(Object.entries(decisions)) }, ...rest }, signal)
   }
 
   async close(): Promise<void> {
@@ -234,6 +238,7 @@ class SessionAgent implements Agent {
       emit,
       toolConcurrency,
       ...(sampling && { sampling }),
+      ...(start.adapter !== undefined && { adapter: start.adapter }),
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
       ...(contextPolicy && { contextPolicy }),

@@ -44,6 +44,8 @@ export interface RunContext
   /** The caller's abort. */
   readonly signal: AbortSignal
   readonly sampling?: Sampling
+  /** The LoRA adapter, by the name under which the engine loaded it. */
+  readonly adapter?: string
   /** Needed where a tool waits for approval. */
   readonly approvalKey?: ApprovalKey
   /** The price of a usage, in whatever unit `maxCost` has. */
@@ -131,6 +133,7 @@ const runUntil = Effect.fnUntraced(function* (
     const outcome = yield* runStep(progress.steps, step, {
       maxTokens: step.tokensLeft,
       ...(context.sampling && { sampling: context.sampling }),
+      ...(context.adapter !== undefined && { adapter: context.adapter }),
     })
     if (outcome.waiting.length > 0) waiting = outcome
     stopReason = progress.after(outcome, stop.reason)
@@ -198,7 +201,11 @@ const nextContext = Effect.fnUntraced(function* (
   if (handedTo !== undefined) {
     const next = handedOver(transcript, handedTo)
     announce(context, next, { reason: "handoff", by: handedTo.name, lostTokens })
-    return { ...context, transcript: next, tools: handedTo.tools, model: handedTo.model ?? context.model }
+    // An adapter belongs to the model that it was loaded for.
+    const { adapter, ...others } = context
+    const kept = handedTo.model === undefined && adapter !== undefined ? { adapter } : {}
+    const model = handedTo.model ?? context.model
+    return { ...others, ...kept, transcript: next, tools: handedTo.tools, model }
   }
   if (policy === undefined || lostTokens < policy.atFraction * context.model.info.contextLength) return context
   const turns = yield* Effect.promise(() => policy.shorten(transcript, context.model, signal))

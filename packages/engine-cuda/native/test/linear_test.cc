@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "linear_product.h"
 #include "quantised_weights.h"
 #include "random_model.h"
 #include "test/check.h"
@@ -31,7 +32,8 @@ const Case kCases[] = {
     {{33, 33}, 31, {DType::kF32, DType::kF32}, LinearLayout::kPaired},
 };
 
-constexpr WeightFormat kFormats[] = {WeightFormat::kAsStored, WeightFormat::kInt8, WeightFormat::kInt4};
+constexpr WeightFormat kFormats[] = {WeightFormat::kAsStored, WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kNf4,
+                                       WeightFormat::kFp8};
 
 double weight(const MatrixView& view, int64_t row, int64_t column) {
   return load_element(view.data, view.type, row * view.cols + column);
@@ -53,33 +55,6 @@ std::vector<float> as_seen(std::vector<float> x, InputType input, int64_t in) {
   return x;
 }
 
-// out (rows, outputs): stacked as they come; of a pair first one, then the other.
-std::vector<float> product(const PanelLinear& linear, const Kernels& kernels, int32_t threads, const std::vector<float>& x,
-                           int32_t rows) {
-  ThreadPool pool(threads);
-  std::vector<float> scratch(static_cast<size_t>(threads * kMultiplyScratch));
-  const int64_t outputs = linear.out * linear.step;
-  std::vector<float> out(static_cast<size_t>(rows * outputs), -1.0f);
-  const Product& how = product_of(kernels, linear.type, rows);
-  std::vector<char> memory(static_cast<size_t>(most_input_bytes(linear.in, rows)), 0x7f);  // NaN where nothing is written
-  const PackedRows packed{&how, RowBlocks(rows, how.rows), memory.data()};
-  for (int32_t block = 0; block < packed.blocks.count; block++) {
-    for (int32_t i = 0; i < packed.blocks.size(block); i++) {
-      kernels.pack[how.input](x.data() + (packed.blocks.first(block) + i) * linear.in, linear.in, how.chunk,
-                              packed.blocks.size(block), i, packed.block(block, linear.in));
-    }
-  }
-  multiply(pool, linear, packed, scratch.data(), [&](int32_t row, int64_t panel, const float* sums) {
-    for (int32_t half = 0; half < linear.step; half++) {
-      for (int64_t i = 0; i < kPanel; i++) {
-        const int64_t output = panel / linear.step * kPanel + i;
-        if (output < linear.out) out[static_cast<size_t>(row * outputs + half * linear.out + output)] = sums[half * kPanel + i];
-      }
-    }
-  });
-  return out;
-}
-
 }  // namespace
 
 // Every product of a case with rows of random numbers.
@@ -94,13 +69,14 @@ void check_products(const Case& each, WeightFormat format, const Kernels& kernel
   ThreadPool pool(2);
   PanelLinear linear;
   CHECK_OK(make_panel_linear(parts, each.layout, format, pool, &linear));
-  CHECK_EQ(linear.data.bytes(), linear.n_panels * linear.panel_bytes);
-  CHECK(panel_linear_bytes(parts, format) >= linear.data.bytes());
+  const int64_t claimed = linear.quant == nullptr ? linear.data.bytes() : linear.quant->data.bytes();
+  if (linear.quant == nullptr) CHECK_EQ(claimed, linear.n_panels * linear.panel_bytes);
+  CHECK(panel_linear_bytes(parts, format) >= claimed);
   for (const int32_t rows : {1, 2, 3, 4, 5, 6, 13, 131}) {
     std::vector<float> x(static_cast<size_t>(rows * each.cols));
     for (float& value : x) value = random.symmetric();
     const auto got = product(linear, kernels, 2, x, rows);
-    x = as_seen(x, product_of(kernels, linear.type, rows).input, each.cols);
+    x = as_seen(x, product_of(kernels, linear, rows).input, each.cols);
     const double rms = std::sqrt(1.0 / 3.0);
     const double tolerance = 2e-6 * std::sqrt(static_cast<double>(each.cols)) * rms * rms * 8;
     size_t at = 0;
@@ -118,7 +94,7 @@ void check_products(const Case& each, WeightFormat format, const Kernels& kernel
 
 TEST(products_agree_with_double_arithmetic) {
   uint64_t seed = 1;
-  for (const char* name : {"portable", "avx2", "avx512", "avx512bf16"}) {
+  for (const char* name : {"portable", "avx2", "avx512", "avx512bf16", "amx-emulated", "amx"}) {
     const Kernels* kernels = kernels_named(name);
     if (kernels == nullptr) {
       check::skip(std::string(name) + " kernels do not run on this processor");

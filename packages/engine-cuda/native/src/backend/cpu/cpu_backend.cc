@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "../../model/precision.h"
+#include "adaptation.h"
 #include "attention.h"
 #include "kernels.h"
 #include "linear.h"
@@ -49,6 +50,10 @@ class CpuBackend final : public Backend {
   Status kv_cache(const KvShape& shape, std::unique_ptr<KvCache>* made) override;
   Status workspace(const WorkShape& shape, std::unique_ptr<Workspace>* made) override;
 
+  Status adapt(Linear& linear, int32_t adapter, const std::vector<LowRank>& parts) override {
+    return adapt_linear(static_cast<PanelLinear&>(linear), adapter, parts, pool_);
+  }
+
   Status begin(Workspace& work, const std::vector<BatchSpan>& spans, const std::vector<int32_t>& wanted,
                Rope& rope) override;
   void embed(Workspace& work, const Embedding& table) override;
@@ -65,9 +70,13 @@ class CpuBackend final : public Backend {
   // body(row) for each row; `work_per_row` elements are touched by it.
   template <typename Body>
   void each_row(int32_t rows, int64_t work_per_row, const Body& body);
-  // Packs rows for `linear` (row_of(i) gives the i-th), normed where `norm` is not null.
+  // Packs rows for a product (row_of(i) gives the i-th), normed where `norm` is not null.
   template <typename RowOf>
-  PackedRows pack(CpuWorkspace& work, const PanelLinear& linear, int32_t rows, const CpuNorm* norm, const RowOf& row_of);
+  PackedRows pack(CpuWorkspace& work, const Product& product, int64_t in, int32_t rows, const CpuNorm* norm,
+                  const RowOf& row_of);
+  // Packs and multiplies all rows of the step, with what their adapters add.
+  template <typename RowOf, typename Done>
+  void product(CpuWorkspace& work, const PanelLinear& linear, const CpuNorm* norm, const RowOf& row_of, const Done& done);
   void fill_rope(CpuRope& rope, int32_t positions);
   void rope_store(CpuWorkspace& work, PagedCache& cache, int32_t layer, int32_t row);
   void add_to_x(CpuWorkspace& work, const PanelLinear& linear, const float* input);
@@ -163,12 +172,14 @@ Status CpuBackend::begin(Workspace& workspace, const std::vector<BatchSpan>& spa
   work.tokens.clear();
   work.positions.clear();
   work.pages.clear();
+  work.row_adapters.clear();
   int32_t positions = 0;
   for (const BatchSpan& span : spans) {
     for (int32_t i = 0; i < span.n_tokens; i++) {
       const int32_t position = span.position + i;
       work.tokens.push_back(span.tokens[i]);
       work.positions.push_back(position);
+      work.row_adapters.push_back(span.adapter);
       work.pages.push_back(span.pages[position / kPageTokens]);
     }
     positions = std::max(positions, span.position + span.n_tokens);
@@ -204,12 +215,10 @@ void CpuBackend::each_row(int32_t rows, int64_t work_per_row, const Body& body) 
 }
 
 template <typename RowOf>
-PackedRows CpuBackend::pack(CpuWorkspace& work, const PanelLinear& linear, int32_t rows, const CpuNorm* norm,
+PackedRows CpuBackend::pack(CpuWorkspace& work, const Product& product, int64_t in, int32_t rows, const CpuNorm* norm,
                             const RowOf& row_of) {
-  const Product& product = product_of(kernels_, linear.type, rows);
   const PackedRows packed{&product, RowBlocks(rows, product.rows), work.packed.as<char>()};
   const PackRow pack_row = kernels_.pack[product.input];
-  const int64_t in = linear.in;
   const auto one_block = [&](int32_t block, int32_t thread) {
     const int32_t size = packed.blocks.size(block);
     for (int32_t i = 0; i < size; i++) {
@@ -233,6 +242,24 @@ PackedRows CpuBackend::pack(CpuWorkspace& work, const PanelLinear& linear, int32
   return packed;
 }
 
+template <typename RowOf, typename Done>
+void CpuBackend::product(CpuWorkspace& work, const PanelLinear& linear, const CpuNorm* norm, const RowOf& row_of,
+                         const Done& done) {
+  const int32_t rows = work.rows();
+  float* sums = work.sums.as<float>();
+  const bool adapted = work.low_rank.begin(linear, work.row_adapters);
+  if (adapted) {
+    const PackedRows floats = pack(work, kernels_.few[kWeightF32], linear.in, rows, norm, row_of);
+    work.low_rank.shrink(pool_, kernels_, floats, sums);
+  }
+  const PackedRows packed = pack(work, product_of(kernels_, linear, rows), linear.in, rows, norm, row_of);
+  if (!adapted) return multiply(pool_, kernels_, linear, packed, sums, done);
+  multiply(pool_, kernels_, linear, packed, sums, [&](int32_t row, int64_t panel, const float* given) {
+    float own[2 * kPanel];
+    done(row, panel, work.low_rank.expand(kernels_, row, panel, linear.step, given, own));
+  });
+}
+
 void CpuBackend::embed(Workspace& workspace, const Embedding& embedding) {
   CpuWorkspace& work = of(workspace);
   const MatrixView& table = static_cast<const CpuEmbedding&>(embedding).table;
@@ -249,15 +276,13 @@ void CpuBackend::norm_qkv_rope_store(Workspace& workspace, const Norm& norm, con
   CpuWorkspace& work = of(workspace);
   const auto& linear = static_cast<const PanelLinear&>(qkv);
   const int64_t dim = work.shape.dim;
-  const PackedRows packed = pack(work, linear, work.rows(), static_cast<const CpuNorm*>(&norm),
-                                 [&](int32_t row) { return work.x.as<float>() + row * dim; });
+  const auto x = [&](int32_t row) { return work.x.as<float>() + row * dim; };
   float* out = work.qkv.as<float>();
-  multiply(pool_, linear, packed, work.sums.as<float>(),
-           [&](int32_t row, int64_t panel, const float* sums) {
-             const int64_t first = panel * kPanel;
-             const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
-             std::memcpy(out + row * work.qkv_dim() + first, sums, static_cast<size_t>(count * kFloat));
-           });
+  product(work, linear, static_cast<const CpuNorm*>(&norm), x, [&](int32_t row, int64_t panel, const float* sums) {
+    const int64_t first = panel * kPanel;
+    const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
+    std::memcpy(out + row * work.qkv_dim() + first, sums, static_cast<size_t>(count * kFloat));
+  });
   auto& cache = static_cast<PagedCache&>(kv);
   each_row(work.rows(), work.qkv_dim() * 2, [&](int32_t row) { rope_store(work, cache, layer, row); });
 }
@@ -294,16 +319,14 @@ void CpuBackend::attend(Workspace& workspace, const KvCache& cache, int32_t laye
 }
 
 void CpuBackend::add_to_x(CpuWorkspace& work, const PanelLinear& linear, const float* input) {
-  const PackedRows packed =
-      pack(work, linear, work.rows(), nullptr, [&](int32_t row) { return input + row * linear.in; });
+  const auto row_of = [&](int32_t row) { return input + row * linear.in; };
   float* x = work.x.as<float>();
-  multiply(pool_, linear, packed, work.sums.as<float>(),
-           [&](int32_t row, int64_t panel, const float* sums) {
-             const int64_t first = panel * kPanel;
-             const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
-             float* to = x + row * linear.out + first;
-             for (int64_t i = 0; i < count; i++) to[i] += sums[i];
-           });
+  product(work, linear, nullptr, row_of, [&](int32_t row, int64_t panel, const float* sums) {
+    const int64_t first = panel * kPanel;
+    const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
+    float* to = x + row * linear.out + first;
+    for (int64_t i = 0; i < count; i++) to[i] += sums[i];
+  });
 }
 
 void CpuBackend::o_residual(Workspace& workspace, const Linear& o) {
@@ -315,17 +338,15 @@ void CpuBackend::norm_gateup_silu(Workspace& workspace, const Norm& norm, const 
   CpuWorkspace& work = of(workspace);
   const auto& linear = static_cast<const PanelLinear&>(gate_up);
   const int64_t dim = work.shape.dim;
-  const PackedRows packed = pack(work, linear, work.rows(), static_cast<const CpuNorm*>(&norm),
-                                 [&](int32_t row) { return work.x.as<float>() + row * dim; });
+  const auto x = [&](int32_t row) { return work.x.as<float>() + row * dim; };
   float* hidden = work.hidden.as<float>();
-  multiply(pool_, linear, packed, work.sums.as<float>(),
-           [&](int32_t row, int64_t panel, const float* sums) {
-             const int64_t first = panel / 2 * kPanel;
-             const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
-             float product[kPanel];
-             kernels_.silu_multiply(sums, sums + kPanel, product);
-             std::memcpy(hidden + row * linear.out + first, product, static_cast<size_t>(count * kFloat));
-           });
+  product(work, linear, static_cast<const CpuNorm*>(&norm), x, [&](int32_t row, int64_t panel, const float* sums) {
+    const int64_t first = panel / 2 * kPanel;
+    const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
+    float product[kPanel];
+    kernels_.silu_multiply(sums, sums + kPanel, product);
+    std::memcpy(hidden + row * linear.out + first, product, static_cast<size_t>(count * kFloat));
+  });
 }
 
 void CpuBackend::down_residual(Workspace& workspace, const Linear& down) {
@@ -337,11 +358,11 @@ void CpuBackend::head(Workspace& workspace, const Norm& norm, const Linear& head
   CpuWorkspace& work = of(workspace);
   const auto& linear = static_cast<const PanelLinear&>(head);
   const int64_t dim = work.shape.dim;
-  const PackedRows packed = pack(work, linear, count, static_cast<const CpuNorm*>(&norm), [&](int32_t i) {
-    return work.x.as<float>() + work.wanted[static_cast<size_t>(first + i)] * dim;
-  });
+  const PackedRows packed =
+      pack(work, product_of(kernels_, linear, count), dim, count, static_cast<const CpuNorm*>(&norm),
+           [&](int32_t i) { return work.x.as<float>() + work.wanted[static_cast<size_t>(first + i)] * dim; });
   float* logits = work.logits.as<float>();
-  multiply(pool_, linear, packed, work.sums.as<float>(),
+  multiply(pool_, kernels_, linear, packed, work.sums.as<float>(),
            [&](int32_t row, int64_t panel, const float* sums) {
              const int64_t start = panel * kPanel;
              const int64_t width = std::min<int64_t>(kPanel, linear.out - start);

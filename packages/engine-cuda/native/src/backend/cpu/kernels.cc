@@ -28,6 +28,7 @@ const Kernels* kernels_named(const char* name) {
   if (std::strcmp(name, "avx512") == 0) return avx512_kernels();
   if (std::strcmp(name, "avx512bf16") == 0) return avx512bf16_kernels();
   if (std::strcmp(name, "amx") == 0) return amx_kernels();
+  if (std::strcmp(name, "amx-emulated") == 0) return emulated_amx_kernels();
   return nullptr;
 }
 

@@ -18,11 +18,11 @@
 
 #include <cstdint>
 
+#include "quant_panel_tile.h"
 #include "quantise.h"
 
 namespace chasqui::cpu {
 
-constexpr int32_t kPanel = 32;        // outputs of a linear layer that lie side by side
 constexpr int32_t kMaxTileRows = 32;  // rows of a tile on the widest instruction set
 constexpr int32_t kKvTile = 16;       // positions of a page, and dimensions of a value, that lie side by side
 constexpr int32_t kInputGroup = 64;   // steps of k of an input row that share a scale in int8
@@ -68,6 +68,7 @@ struct Kernels {
   int32_t tile_rows;     // most rows of one float tile
   int32_t attend_rows;   // most rows of one call of scores and mix
   Tile tile[kWeightTypes][kMaxTileRows + 1];     // float arithmetic: [type][rows]
+  QuantTile quant_tile[kPanelCodes][kMaxTileRows + 1];  // float arithmetic: [code][rows]
   Unpack unpack[kWeightTypes];                   // to bf16, for types that have no product of their own
   Product few[kWeightTypes];                          // up to few[type].rows rows in a step
   Product many[kWeightTypes];                         // more
@@ -96,9 +97,10 @@ const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
 const Kernels* avx512bf16_kernels();  // vdpbf16ps and vpdpbusd
 const Kernels* amx_kernels();
+const Kernels* emulated_amx_kernels();  // the same on any processor with AVX-512 BF16, slowly, for tests
 
-// The best table for this processor. `name` narrows the choice ("portable", "avx2", "avx512", "avx512bf16", "amx", or
-// "float" for the best of the first three, which compute in float); null if it cannot run here.
+// The best table for this processor. `name` narrows the choice ("portable", "avx2", "avx512", "avx512bf16", "amx", "amx-emulated",
+// or "float" for the best of the first three, which compute in float); null if it cannot run here.
 const Kernels* best_kernels();
 const Kernels* kernels_named(const char* name);
 

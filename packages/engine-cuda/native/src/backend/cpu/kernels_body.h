@@ -327,6 +327,8 @@ float softmax_block(float* s, int32_t n, float* max, float* sum) {
 
 #endif  // CHASQUI_NO_ATTENTION
 
+#include "quant_panel_tile_body.h"
+
 template <int kRows>
 void add_tiles(Kernels* kernels) {
   kernels->tile[kWeightF32][kRows] = tile<UnitF32, kRows>;
@@ -340,6 +342,7 @@ void add_tiles(Kernels* kernels) {
 void add_linear(Kernels* kernels) {
   kernels->tile_rows = kTileRows;
   add_tiles<kTileRows>(kernels);
+  add_quant_panel_tiles<kTileRows>(kernels);
   kernels->sum_squares = sum_squares;
   kernels->silu_multiply = silu_multiply;
   kernels->scale = scale;

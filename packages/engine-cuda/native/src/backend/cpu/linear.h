@@ -7,16 +7,26 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <vector>
 
 #include "../backend.h"
 #include "kernels.h"
 #include "memory.h"
+#include "quant_panel.h"
 #include "thread_pool.h"
 
 namespace chasqui::cpu {
 
+struct Adaptation;
+
 struct PanelLinear final : Linear {
+  PanelLinear();
+  ~PanelLinear() override;
+  PanelLinear(const PanelLinear&) = delete;
+  PanelLinear& operator=(const PanelLinear&) = delete;
+
   int64_t out = 0;          // rows of the stacked parts; of one part when paired
   int64_t in = 0;
   int64_t n_panels = 0;     // paired: panel 2i holds outputs of the first part, panel 2i + 1 the same of the second
@@ -26,12 +36,35 @@ struct PanelLinear final : Linear {
   int64_t group_bytes = 0;  // of a panel
   int64_t panel_bytes = 0;
   Memory data;              // (n_panels, in / group, group_bytes)
+  std::unique_ptr<QuantPanels> quant;  // instead of `data` where a part is quantised in a way of its own
+
+  std::vector<int64_t> part_rows;      // outputs of each part
+  std::map<int32_t, std::unique_ptr<Adaptation>> adaptations;  // what adapters add, by their numbers
 
   // Panel `index` from step k on; k is a multiple of `group`.
   const char* panel(int64_t index, int64_t k) const {
     return data.as<char>() + index * panel_bytes + k / group * group_bytes;
   }
 };
+
+// How steps of k are stored: so many together in so many bytes of a panel.
+struct StepGroup {
+  int64_t steps;
+  int64_t bytes;
+};
+StepGroup step_group(WeightType type);
+int64_t bytes_of_panel(WeightType type, int64_t in);
+// The type of panels of plain parts; parts of different types become floats.
+WeightType weight_type(const std::vector<MatrixView>& parts, WeightFormat format);
+
+// The 32 rows that a panel is made of; null where it is filled with zeros.
+struct PanelRows {
+  const MatrixView* part[kPanel] = {};
+  int64_t row[kPanel] = {};
+};
+PanelRows rows_of_panel(const std::vector<MatrixView>& parts, LinearLayout layout, int64_t panel);
+// Packs rows of plain matrices into zeroed memory.
+void fill_panel(const PanelRows& rows, WeightType type, int64_t in, char* panel);
 
 // Bytes of the panels for these parts.
 int64_t panel_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format);
@@ -49,7 +82,9 @@ struct RowBlocks {
   int32_t size(int32_t block) const { return first(block + 1) - first(block); }
 };
 
-inline const Product& product_of(const Kernels& kernels, WeightType type, int32_t rows) {
+// How `rows` rows are multiplied with a layer. Panels of checkpoints' own formats are multiplied in float.
+inline const Product& product_of(const Kernels& kernels, const PanelLinear& linear, int32_t rows) {
+  const WeightType type = linear.quant != nullptr ? kWeightF32 : linear.type;
   return rows <= kernels.few[type].rows ? kernels.few[type] : kernels.many[type];
 }
 
@@ -85,12 +120,12 @@ constexpr int64_t kMultiplyScratch = kSumFloats + kPanelsAtOnce * kBlockBytes / 
 int32_t panels_per_task(const PanelLinear& linear, int32_t rows, int32_t threads);
 
 // Sums of one task for rows of blocks [first_block, last_block): scratch becomes (rows, panels * 32).
-void multiply_panels(const PanelLinear& linear, const PackedRows& input, int32_t first_block, int32_t last_block,
+void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const PackedRows& input, int32_t first_block, int32_t last_block,
                      int64_t first_panel, int32_t panels, float* scratch);
 
 // done(row, panel, c): for each row and each `step` panels, c holds their step * 32 sums.
 template <typename Done>
-void multiply(ThreadPool& pool, const PanelLinear& linear, const PackedRows& input, float* scratch, const Done& done) {
+void multiply(ThreadPool& pool, const Kernels& kernels, const PanelLinear& linear, const PackedRows& input, float* scratch, const Done& done) {
   const RowBlocks& blocks = input.blocks;
   if (blocks.rows == 0) return;
   const int32_t per_task = panels_per_task(linear, blocks.rows, pool.size());
@@ -102,7 +137,7 @@ void multiply(ThreadPool& pool, const PanelLinear& linear, const PackedRows& inp
     const int32_t panels = static_cast<int32_t>(std::min<int64_t>(per_task, linear.n_panels - first_panel));
     for (int32_t first = 0; first < blocks.count; first += blocks_at_once) {
       const int32_t last = std::min(blocks.count, first + blocks_at_once);
-      multiply_panels(linear, input, first, last, first_panel, panels, c);
+      multiply_panels(kernels, linear, input, first, last, first_panel, panels, c);
       const int32_t first_row = blocks.first(first);
       for (int32_t row = first_row; row < blocks.first(last); row++) {
         const float* sums = c + static_cast<int64_t>(row - first_row) * panels * kPanel;
