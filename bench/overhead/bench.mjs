@@ -79,7 +79,9 @@ function medians(measured) {
 function table(rows) {
   console.log(`CPU µs per step (median of ${passes} passes); in brackets how many times chasqui's\n`)
   for (const mode of ["generate", "stream"]) {
-    console.log(`| ${mode} | ${sizes.map((rounds) => `${rounds} rounds`).join(" | ")} | step 1000 to step 10 | kept by the result, MB |`)
+    console.log(
+      `| ${mode} | ${sizes.map((rounds) => `${rounds} rounds`).join(" | ")} | step 1000 to step 10 | kept by the result, MB |`,
+    )
     console.log(`|---|${sizes.map(() => "---:").join("|")}|---:|---:|`)
     for (const name of cases) {
       const at = (rounds, of = name) =>
@@ -108,7 +110,8 @@ function table(rows) {
 
 function record(rows) {
   const file = fileURLToPath(new URL("../results/overhead.csv", import.meta.url))
-  const header = "date,commit,machine,load,case,mode,rounds,cpu_us_per_step,wall_us_per_step,kept_kb,growth,import_cpu_ms\n"
+  const header =
+    "date,commit,machine,load,case,mode,rounds,cpu_us_per_step,wall_us_per_step,kept_kb,growth,import_cpu_ms\n"
   if (!existsSync(file)) writeFileSync(file, header)
   const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: here, encoding: "utf8" }).trim()
   const date = new Date().toISOString().slice(0, 10)

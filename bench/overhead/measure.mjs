@@ -19,7 +19,9 @@ if (mode === "import") {
   const loading = performance.now()
   await (load ?? ((specifier) => import(specifier)))(entry)
   const { user, system } = process.cpuUsage(before)
-  const [importCpuMs, importMs] = [(user + system) / 1000, performance.now() - loading].map((ms) => Number(ms.toFixed(1)))
+  const [importCpuMs, importMs] = [(user + system) / 1000, performance.now() - loading].map((ms) =>
+    Number(ms.toFixed(1)),
+  )
   console.log(JSON.stringify({ case: name, mode, importCpuMs, importMs }))
   process.exit(0)
 }

@@ -12,8 +12,7 @@ let marks = []
 const readings = [0, 0, 0, 0]
 
 /** How many times as much a step costs at the end of a long run as at its beginning, over all runs; undefined for short runs. */
-export const growth = () =>
-  marks.length === 0 ? undefined : (readings[3] - readings[2]) / (readings[1] - readings[0])
+export const growth = () => (marks.length === 0 ? undefined : (readings[3] - readings[2]) / (readings[1] - readings[0]))
 
 export function scenario(rounds) {
   const counts = { steps: 0, tools: 0 }

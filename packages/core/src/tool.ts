@@ -6,6 +6,7 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec"
 import { ToolDefinitionError } from "./error.ts"
 import type { NestedEvent, Usage } from "./event.ts"
+import type { Budget } from "./run-budget.ts"
 import { type Coercion, type InputCheck, jsonSchemaCheck, standardSchemaCheck } from "./tool-input.ts"
 import type { JsonObject, JsonValue } from "./turn.ts"
 
@@ -26,8 +27,10 @@ export interface ToolContext {
   readonly signal: AbortSignal
   /** The session that the call belongs to; tools with state (a Python interpreter) keep it per session. */
   readonly sessionId: string
-  /** Tokens that the run may still generate: what a tool that runs a model itself has to keep to. */
+  /** Tokens that the run may still generate, now: what a tool that runs a model itself has to keep to. */
   readonly tokensLeft: number
+  /** What the run may still spend, for a run inside this call: `bot.run(task, { signal, budget })`. Absent outside of runs. */
+  readonly budget?: Budget
   /** Passes on an event of a sub-agent. */
   readonly report: (event: NestedEvent) => void
   /** Counts tokens that the tool spent on a model in the run's usage. */
@@ -51,6 +54,11 @@ export interface Tool<Name extends string = string> extends ToolDefinition {
   readonly provider?: string
   /** Called once when the agent closes. */
   readonly close?: () => Promise<void>
+  /**
+   * Ends by itself, at most one decode step after its signal, as a run of a sub-agent does. An aborted run waits for it, so that
+   * what it spent is counted to the last token.
+   */
+  readonly settles?: true
   /** Ok with the typed input (defaults applied), or the problems with their paths. */
   readonly check: InputCheck
   readonly execute: (input: never, context: ToolContext) => JsonValue | Promise<JsonValue>

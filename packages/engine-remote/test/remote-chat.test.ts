@@ -168,7 +168,6 @@ describe("faults of the server", () => {
   it.each<[string, Answer, string, RegExp]>([
     ["a wrong key", refuse(401, "bad key"), "bad-request", /API key/],
     ["an unknown model", refuse(404, "no such model"), "not-found", /name of the model/],
-    ["a prompt that is too long", refuse(400, "maximum context length is 8192"), "context-full", /Shorten/],
     ["HTML instead of JSON", (_, response) => response.end("data: <html>\n\n"), "device-lost", /no chunk/],
     [
       "an error in the middle",
@@ -202,6 +201,11 @@ describe("faults of the server", () => {
     expect(error).toMatchObject({ _tag: "EngineError", reason })
     expect(error?.message).toMatch(says)
     expect(JSON.stringify(error) + error?.message).not.toContain("sk-secret")
+  })
+  it("ends the run as full when the prompt is too long for it", async () => {
+    const { model } = await serve(refuse(400, "maximum context length is 8192"))
+    const bot = await agent({ model: model({ retries: 0 }) })
+    expect((await bot.run("go")).stopReason).toBe("context-full")
   })
   it("that never answer or stop answering end by their timeouts", async () => {
     const { model } = await serve(() => undefined)
