@@ -3,13 +3,13 @@
  * @chasqui/tools and @chasqui/engine-cuda; only the defaults are this package's own.
  */
 export {
+  AgentError,
   type AgentEvent,
   type AgentToolOptions,
   type ApprovalKey,
   type AssistantTurn,
-  type Budget,
-  AgentError,
   agentTool,
+  type Budget,
   type ContextPolicy,
   type Decision,
   defineTool,

@@ -60,8 +60,9 @@ export interface AgentService {
 
 /** One agent with its session. */
 export class Agent extends Context.Service<Agent, AgentService>()("@chasqui/core/Agent") {
-  static readonly layer = (options: AgentOptions): Layer.Layer<Agent, ToolDefinitionError | AgentError | SessionError, Model> =>
-    Layer.effect(Agent, agent(options))
+  static readonly layer = (
+    options: AgentOptions,
+  ): Layer.Layer<Agent, ToolDefinitionError | AgentError | SessionError, Model> => Layer.effect(Agent, agent(options))
 }
 
 /** Makes an agent on the model of the context; it is closed with the scope. */
