@@ -56,6 +56,7 @@ export {
 } from "@chasqui/core"
 export { type RemoteChatOptions, remoteChat } from "@chasqui/engine-remote"
 export {
+  type Artifact,
   type BraveSearchOptions,
   braveSearch,
   type CodeInterpreterOptions,

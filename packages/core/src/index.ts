@@ -91,11 +91,13 @@ export { loadTokenizer, type Tokenizer } from "./tokenizer.ts"
 export {
   builtinToolNames,
   defineTool,
+  type EffectOf,
   type InferJson,
   type Tool,
   type ToolContext,
   type ToolDefinition,
   ToolFailed,
+  type ToolOutput,
   type ToolRetry,
   type ToolSchema,
 } from "./tool.ts"

@@ -21,6 +21,14 @@ export interface ToolDefinition {
   readonly parameters: JsonObject
 }
 
+/** What `execute` may return: a value that JSON can carry, a Promise of one, or an Effect of one without requirements. */
+export type ToolOutput = JsonValue | Promise<JsonValue> | EffectOf<JsonValue>
+
+/** An Effect, known by its brand: this entry names no type of Effect's. */
+export interface EffectOf<Value> {
+  readonly "~effect/Effect": { readonly _A: (_: never) => Value; readonly _R: (_: never) => never }
+}
+
 export interface ToolContext {
   readonly callId: string
   /** Aborted when the run is cancelled or the tool's time is up. */
@@ -61,7 +69,7 @@ export interface Tool<Name extends string = string> extends ToolDefinition {
   readonly settles?: true
   /** Ok with the typed input (defaults applied), or the problems with their paths. */
   readonly check: InputCheck
-  readonly execute: (input: never, context: ToolContext) => JsonValue | Promise<JsonValue>
+  readonly execute: (input: never, context: ToolContext) => ToolOutput
 }
 
 export interface ToolRetry {
@@ -89,7 +97,7 @@ interface ToolOptions<Input> {
   /** For a JSON Schema: whether "3" passes for a number. Default `off`; a Standard Schema says so itself. */
   readonly coercion?: Coercion
   readonly close?: () => Promise<void>
-  readonly execute: (input: Input, context: ToolContext) => JsonValue | Promise<JsonValue>
+  readonly execute: (input: Input, context: ToolContext) => ToolOutput
 }
 
 /** A Standard Schema that can also print itself as JSON Schema: zod ≥ 4.2, ArkType ≥ 2.1.28, Effect Schema. */
