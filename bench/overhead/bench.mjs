@@ -16,7 +16,7 @@ const valueOf = (name) => process.argv[process.argv.indexOf(`--${name}`) + 1]
 const cases = option("only") ? valueOf("only").split(",") : ["bare", "chasqui", "ai", "openai-agents", "langchain"]
 const sizes = option("quick") ? [1, 100] : [1, 10, 100, 1000]
 const passes = option("passes") ? Number(valueOf("passes")) : option("quick") ? 1 : 3
-const budgetMs = option("quick") ? 500 : 1500
+const budgetMs = option("quick") ? 500 : 2500
 
 for (const name of cases) await install(name)
 const rows = []
