@@ -12,10 +12,10 @@ import { fileURLToPath } from "node:url"
 const here = fileURLToPath(new URL(".", import.meta.url))
 const peers = fileURLToPath(new URL("../tmp/peers/", import.meta.url))
 const option = (name) => process.argv.includes(`--${name}`)
-const valueOf = (name) => process.argv[process.argv.indexOf(`--${name}`) + 1]
-const cases = option("only") ? valueOf("only").split(",") : ["bare", "chasqui", "ai", "openai-agents", "langchain"]
+const given = (name) => process.argv[process.argv.indexOf(`--${name}`) + 1]
+const cases = option("only") ? given("only").split(",") : ["bare", "chasqui", "ai", "openai-agents", "langchain"]
 const sizes = option("quick") ? [1, 100] : [1, 10, 100, 1000]
-const passes = option("passes") ? Number(valueOf("passes")) : option("quick") ? 1 : 3
+const passes = option("passes") ? Number(given("passes")) : option("quick") ? 1 : 3
 const budgetMs = option("quick") ? 500 : 2500
 
 for (const name of cases) await install(name)
