@@ -166,10 +166,7 @@ Status CpuBackend::begin(Workspace& workspace, const std::vector<BatchSpan>& spa
   work.spans = spans;
   work.wanted = wanted;
   work.rope = &table;
-  work.tokens.clear();
-  work.positions.clear();
-  work.pages.clear();
-  work.row_adapters.clear();
+  work.forget_rows();
   int32_t positions = 0;
   for (const BatchSpan& span : spans) {
     for (int32_t i = 0; i < span.n_tokens; i++) {
