@@ -78,6 +78,8 @@ export interface HandoffOptions {
 }
 
 export interface RunOptions {
+  /** The LoRA adapter for this run, by the name under which the engine loaded it; default: none. */
+  readonly adapter?: string
   /** Aborting it ends the run with `aborted`, within one decode step. */
   readonly signal?: AbortSignal
   /** Of a run that this one is a part of: it is spent from too. A tool gets it in its context. */
@@ -271,6 +273,7 @@ class SessionAgent implements Agent {
       emit,
       toolConcurrency,
       ...(sampling && { sampling }),
+      ...(start.adapter !== undefined && { adapter: start.adapter }),
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
       ...(contextPolicy && { contextPolicy }),
