@@ -3,6 +3,7 @@
 // wrong token. The same function of plain token lists is the oracle.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -36,6 +37,13 @@ inline std::vector<float> logits_after(const std::vector<int32_t>& tokens, int32
   std::vector<float> logits(static_cast<size_t>(vocab));
   logits_of(chain(tokens, tokens.size()), vocab, logits.data());
   return logits;
+}
+
+// log(sum(exp(logits))), in double precision.
+inline double log_sum_exp(const std::vector<float>& logits) {
+  double total = 0.0;
+  for (const float logit : logits) total += std::exp(static_cast<double>(logit));
+  return std::log(total);
 }
 
 struct Shape {

@@ -267,7 +267,7 @@ TEST(scores_are_the_log_probabilities_of_the_definition) {
   CHECK_EQ(scores[0], 0.0f);
   for (size_t i = 1; i < tokens.size(); ++i) {
     const std::vector<float> logits = fake::logits_after(std::vector<int32_t>(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(i)), 64);
-    CHECK_NEAR(scores[i], logits[static_cast<size_t>(tokens[i])] - log_sum_exp(logits.data(), 64), 1e-5);
+    CHECK_NEAR(scores[i], logits[static_cast<size_t>(tokens[i])] - fake::log_sum_exp(logits), 1e-5);
   }
   CHECK(on.output[beside] == oracle(prompt_of(2, 30), 20, lively(1)));
 }
@@ -293,7 +293,7 @@ TEST(log_probabilities_come_with_each_token) {
     CHECK(token.has_logprob);
     CHECK_EQ(token.top.size(), size_t{2});
     CHECK_EQ(token.top[0].first, token.token);
-    CHECK_NEAR(token.logprob, logits[static_cast<size_t>(token.token)] - log_sum_exp(logits.data(), 64), 1e-5);
+    CHECK_NEAR(token.logprob, logits[static_cast<size_t>(token.token)] - fake::log_sum_exp(logits), 1e-5);
     so_far.push_back(token.token);
   }
   CHECK_EQ(tokens.size(), size_t{5});

@@ -214,7 +214,7 @@ void Stepper::score(const PlannedSpan& span, int32_t first_position, const float
     if (position >= sequence->length()) break;
     const float* row = rows + static_cast<int64_t>(i) * vocab_;
     const float logit = row[sequence->tokens[static_cast<size_t>(position)]];
-    sequence->scores[static_cast<size_t>(position)] = static_cast<float>(static_cast<double>(logit) - log_sum_exp(row, vocab_));
+    sequence->scores[static_cast<size_t>(position)] = static_cast<float>(static_cast<double>(logit) - sampler_.log_sum_exp(row));
   }
   if (sequence->n_pending() == 0) end(sequence, StopReason::kMaxTokens, events);
 }
