@@ -65,6 +65,7 @@ class FakeForward final : public chasqui::Forward {
 
   chasqui::Status run(const std::vector<chasqui::BatchSpan>& spans, float* logits) override {
     ++n_runs;
+    if (sizes != nullptr) sizes->push_back(static_cast<int32_t>(spans.size()));
     if (before_run) before_run();
     if (n_runs == fail_at_run) return chasqui::failure(fail_with, "The fake device failed.", "Nothing to do.");
     int32_t n_tokens = 0;
@@ -99,6 +100,7 @@ class FakeForward final : public chasqui::Forward {
   }
 
   std::function<void()> before_run;  // called at the beginning of each pass
+  std::vector<int32_t>* sizes = nullptr;  // where to note how many sequences each pass has
   std::string fault;        // empty, or what the engine did wrong
   int64_t n_runs = 0;
   int64_t fail_at_run = -1;

@@ -8,6 +8,7 @@ namespace chasqui {
 namespace {
 
 constexpr int32_t kMostLogprobs = 64;
+constexpr int64_t kLogitsToShare = 1 << 18;  // fewer are sampled sooner than a thread wakes
 
 SchedulerLimits within(SchedulerLimits limits, const Forward& forward) {
   limits.n_pages = forward.n_pages();
@@ -36,8 +37,10 @@ Stepper::Stepper(std::unique_ptr<Forward> forward, StepperOptions options)
     : forward_(std::move(forward)),
       options_(within(std::move(options), *forward_)),
       vocab_(forward_->vocab()),
-      scheduler_(options_.limits, [this](int32_t from, int32_t to, int32_t n) { forward_->copy_page(from, to, n); }),
-      sampler_(vocab_) {}
+      scheduler_(options_.limits, [this](int32_t from, int32_t to, int32_t n) { copies_.push_back({from, to, n}); }),
+      pool_(std::max(1, options_.threads)) {
+  for (int32_t i = 0; i < pool_.size(); ++i) samplers_.push_back(std::make_unique<Sampler>(vocab_));
+}
 
 Stepper::~Stepper() = default;
 
@@ -101,12 +104,15 @@ void Stepper::consumed(uint64_t request, int32_t n_tokens) {
 
 bool Stepper::step(StepEvents* events) {
   if (!plan()) return false;
-  run(events);
+  compute();
+  finish(events);
   return true;
 }
 
 bool Stepper::plan() {
   scheduler_.plan(&plan_);
+  for (const PageCopy& copy : copies_) forward_->copy_page(copy.from, copy.to, copy.n_tokens);
+  copies_.clear();
   touched_.clear();
   const auto now = Clock::now();
   for (const PlannedSpan& span : plan_) {
@@ -125,16 +131,22 @@ void Stepper::snapshot(std::vector<EndEvent>* ends) const {
   }
 }
 
-void Stepper::run(StepEvents* events) {
+void Stepper::compute() {
   const auto begin = Clock::now();
-  if (const Status status = forward(); !status.ok()) {
-    for (const PlannedSpan& span : plan_) fail(span.sequence, status, events);
-    if (status.reason == Reason::kDeviceLost) {
-      lost_ = status;
+  outcome_ = forward();
+  compute_seconds_ = seconds_between(begin, Clock::now());
+}
+
+void Stepper::finish(StepEvents* events) {
+  if (!outcome_.ok()) {
+    for (const PlannedSpan& span : plan_) fail(span.sequence, outcome_, events);
+    if (outcome_.reason == Reason::kDeviceLost) {
+      lost_ = outcome_;
       fail_all(lost_, events);
     }
     return;
   }
+  const auto begin = Clock::now();
   int32_t n_tokens = 0;
   int32_t n_prefill = 0;
   for (const PlannedSpan& span : plan_) {
@@ -142,18 +154,10 @@ void Stepper::run(StepEvents* events) {
     if (!span.sequence->is_decoding()) n_prefill += span.n_tokens;
     scheduler_.computed(span);
   }
-  float* row = logits_.data();
-  for (size_t i = 0; i < plan_.size(); ++i) {
-    const PlannedSpan span = plan_[i];
-    if (span.sequence->is_scoring()) {
-      score(span, span.sequence->n_computed - span.n_tokens, row, events);
-      row += static_cast<int64_t>(span.n_tokens) * vocab_;
-    } else if (span.samples) {
-      sample(span.sequence, row, span.sequence->request.constraint ? &masks_[i] : nullptr, events);
-      row += vocab_;
-    }
-  }
-  const double seconds = seconds_between(begin, Clock::now());
+  collect_rows(events);
+  sample_rows();
+  for (Draw& draw : draws_) take_token(&draw, events);
+  const double seconds = compute_seconds_ + seconds_between(begin, Clock::now());
   const double prefill_share = static_cast<double>(n_prefill) / n_tokens;
   ++totals_.steps;
   totals_.batch = static_cast<int32_t>(plan_.size());
@@ -214,29 +218,62 @@ void Stepper::score(const PlannedSpan& span, int32_t first_position, const float
     if (position >= sequence->length()) break;
     const float* row = rows + static_cast<int64_t>(i) * vocab_;
     const float logit = row[sequence->tokens[static_cast<size_t>(position)]];
-    sequence->scores[static_cast<size_t>(position)] = static_cast<float>(static_cast<double>(logit) - sampler_.log_sum_exp(row));
+    sequence->scores[static_cast<size_t>(position)] = static_cast<float>(static_cast<double>(logit) - samplers_[0]->log_sum_exp(row));
   }
   if (sequence->n_pending() == 0) end(sequence, StopReason::kMaxTokens, events);
 }
 
-void Stepper::sample(Sequence* sequence, float* row, const TokenMask* mask, StepEvents* events) {
-  const Request& request = sequence->request;
+// Scores are taken where they lie; rows to draw from are noted.
+void Stepper::collect_rows(StepEvents* events) {
+  draws_.clear();
+  float* row = logits_.data();
+  for (size_t i = 0; i < plan_.size(); ++i) {
+    const PlannedSpan& span = plan_[i];
+    Sequence* sequence = span.sequence;
+    if (sequence->is_scoring()) {
+      score(span, sequence->n_computed - span.n_tokens, row, events);
+      row += static_cast<int64_t>(span.n_tokens) * vocab_;
+    } else if (span.samples) {
+      draws_.push_back({sequence, row, sequence->request.constraint ? &masks_[i] : nullptr, 0, {}});
+      row += vocab_;
+    }
+  }
+}
+
+void Stepper::sample_rows() {
+  const auto n = static_cast<int32_t>(draws_.size());
+  if (n < 2 || int64_t{n} * vocab_ < kLogitsToShare) {
+    for (Draw& draw : draws_) sample_row(&draw, samplers_[0].get());
+    return;
+  }
+  pool_.run(n, [this](int32_t i, int32_t thread) { sample_row(&draws_[static_cast<size_t>(i)], samplers_[static_cast<size_t>(thread)].get()); });
+}
+
+// Changes nothing but the draw and its row, so that rows can be sampled at the same time.
+void Stepper::sample_row(Draw* draw, Sampler* sampler) const {
+  const Sequence& sequence = *draw->sequence;
+  draw->n_permitted = draw->mask == nullptr ? vocab_ : draw->mask->count();
+  if (draw->n_permitted == 0) return;
   SamplingContext context;
-  context.params = &request.sampling;
-  context.output_counts = &sequence->output_counts;
-  context.prompt_counts = &sequence->prompt_counts;
-  context.banned = &sequence->banned;
-  context.mask = mask;
-  context.position = static_cast<uint64_t>(sequence->length());
-  context.top_logprobs = request.top_logprobs;
-  const int32_t n_permitted = mask == nullptr ? vocab_ : mask->count();
-  if (n_permitted == 0 && request.constraint->is_complete()) {
+  context.params = &sequence.request.sampling;
+  context.output_counts = &sequence.output_counts;
+  context.prompt_counts = &sequence.prompt_counts;
+  context.banned = &sequence.banned;
+  context.mask = draw->mask;
+  context.position = static_cast<uint64_t>(sequence.length());
+  context.top_logprobs = sequence.request.top_logprobs;
+  draw->sampled = sampler->sample(draw->row, context);
+}
+
+void Stepper::take_token(Draw* draw, StepEvents* events) {
+  Sequence* sequence = draw->sequence;
+  const Request& request = sequence->request;
+  if (draw->n_permitted == 0 && request.constraint->is_complete()) {
     end(sequence, StopReason::kStopToken, events);
     return;
   }
-  SampledToken sampled = sampler_.sample(row, context);
-  if (sampled.token < 0) {
-    const Status dead = mask == nullptr || n_permitted > 0
+  if (draw->sampled.token < 0) {
+    const Status dead = draw->n_permitted > 0
         ? failure(Reason::kInternal, "The model gave no finite logit for any permitted token.",
                   "Check the checkpoint's weights for NaN or infinite values, and logitBias for minus infinity.")
         : failure(Reason::kBadRequest, "The constraint permits no token after " + std::to_string(sequence->usage.generated) + " tokens of output.",
@@ -245,11 +282,11 @@ void Stepper::sample(Sequence* sequence, float* row, const TokenMask* mask, Step
     return;
   }
   TokenEvent event;
-  event.token = sampled.token;
-  event.forced = n_permitted == 1;
+  event.token = draw->sampled.token;
+  event.forced = draw->n_permitted == 1;
   event.has_logprob = request.top_logprobs >= 0;
-  event.logprob = sampled.logprob;
-  event.top = std::move(sampled.top);
+  event.logprob = draw->sampled.logprob;
+  event.top = std::move(draw->sampled.top);
   if (append(sequence, std::move(event), events)) append_forced(sequence, events);
 }
 
@@ -282,7 +319,7 @@ bool Stepper::append(Sequence* sequence, TokenEvent event, StepEvents* events) {
   }
   sequence->last_token = now;
   sequence->tokens.push_back(token);
-  ++sequence->output_counts[token];
+  if (request.sampling.counts_output()) ++sequence->output_counts[token];
   ++sequence->usage.generated;
   if (event.forced) ++sequence->usage.forced;
   ++totals_.decode_tokens;
