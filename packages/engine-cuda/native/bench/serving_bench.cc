@@ -1,7 +1,7 @@
 // What stands between two passes: the time from the end of one call of the model to the beginning of the next, through the
 // whole engine (thread, queue, scheduler, sampler, events), while a batch decodes. Microseconds, median and p99.
 //
-//   serving_bench [--model tiny|none] [--vocab 128256] [--batch 1,8,64] [--steps 400] [--json]
+//   serving_bench [--model tiny|none] [--vocab 128256] [--batch 1,8,64] [--steps 400] [--threads 1] [--json]
 //
 // `tiny` computes on random weights of the tiny model's shape; `none` hands out prepared logits after a millisecond in
 // which the processor is idle, as a device would. Each batch is measured quiet, and with requests of 2,000 tokens of prompt
@@ -90,7 +90,7 @@ class NotedForward final : public Forward {
   std::vector<float> row_;
 };
 
-std::unique_ptr<Forward> tiny_model() {
+std::unique_ptr<Forward> tiny_model(int32_t threads) {
   static RandomModel model;
   ModelConfig& config = model.config;
   config.tied_head = true;
@@ -100,7 +100,7 @@ std::unique_ptr<Forward> tiny_model() {
   config.context = 4096;
   if (model.storage.empty()) fill_random(&model, DType::kBF16, 1);
   LlamaOptions options;
-  options.backend.threads = 1;
+  options.backend.threads = threads;
   options.n_pages = 4096;
   std::unique_ptr<Forward> forward;
   must(make_llama(config, model.weights, options, &forward));
@@ -110,10 +110,11 @@ std::unique_ptr<Forward> tiny_model() {
 // An engine and a thread that takes its events as they come.
 class Running {
  public:
-  explicit Running(std::unique_ptr<NotedForward> forward) : forward_(forward.get()) {
+  Running(std::unique_ptr<NotedForward> forward, int32_t threads) : forward_(forward.get()) {
     StepperOptions options;
     options.limits.max_running = 80;
     options.undelivered = 1 << 30;
+    options.threads = threads;
     auto stepper = std::make_unique<Stepper>(std::move(forward), options);
     engine = std::make_unique<Engine>(std::move(stepper), [this] {
       const std::lock_guard lock(mutex_);
@@ -175,6 +176,7 @@ struct Arguments {
   std::string model = "tiny";
   int32_t vocab = 128256;
   int32_t steps = 400;
+  int32_t threads = 1;  // of the model and of the sampler
   std::vector<int32_t> batch{1, 8, 64};
   bool json = false;
 };
@@ -187,12 +189,12 @@ double quantile(std::vector<double> values, double q) {
 enum class Traffic : uint8_t { kQuiet, kArrivals };
 
 void measure(const Arguments& arguments, int32_t batch, Traffic traffic) {
-  auto forward = std::make_unique<NotedForward>(arguments.model == "tiny" ? tiny_model() : nullptr, arguments.vocab);
+  auto forward = std::make_unique<NotedForward>(arguments.model == "tiny" ? tiny_model(arguments.threads) : nullptr, arguments.vocab);
   const int32_t vocab = forward->vocab();
   forward->passes.reserve(1 << 20);
   std::vector<Pass> passes;
   {
-    Running running(std::move(forward));
+    Running running(std::move(forward), arguments.threads);
     for (int32_t i = 0; i < batch; ++i) running.engine->submit(request_of(static_cast<uint64_t>(i), 16, arguments.steps, vocab));
     for (uint64_t id = kFirstArrival; traffic == Traffic::kArrivals && running.decoded < batch; ++id) {
       const int32_t before = running.arrived;
@@ -228,6 +230,7 @@ int main(int argc, char** argv) {
     if (i + 1 == argc) break;
     if (name == "--model") arguments.model = argv[i + 1];
     if (name == "--vocab") arguments.vocab = std::atoi(argv[i + 1]);
+    if (name == "--threads") arguments.threads = std::atoi(argv[i + 1]);
     if (name == "--steps") arguments.steps = std::atoi(argv[i + 1]);
     if (name == "--batch") arguments.batch = {std::atoi(argv[i + 1])};
   }
