@@ -56,6 +56,19 @@ void Engine::cancel(uint64_t request) {
 void Engine::consumed(uint64_t request, int32_t n_tokens) { post(Consumed{request, n_tokens}); }
 void Engine::release_retained(std::string name_space) { post(ReleaseRetained{std::move(name_space)}); }
 
+// What is posted before `closing_` is set is still done: the thread takes commands and the flag under one lock.
+Status Engine::call(std::function<Status(Stepper&)> work) {
+  Call command{std::move(work), {}};
+  std::future<Status> answer = command.answer.get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) return failure(Reason::kClosed, "The engine is closed.", "Load it again.");
+    commands_.push_back(std::move(command));
+  }
+  wake_.notify_one();
+  return answer.get();
+}
+
 void Engine::post(Command command) {
   bool computing = false;
   {
@@ -181,6 +194,8 @@ void Engine::apply(Command& command, StepEvents* events) {
     stepper_->consumed(consumed->request, consumed->n_tokens);
   } else if (const auto* release = std::get_if<ReleaseRetained>(&command)) {
     stepper_->release_retained(release->name_space);
+  } else if (auto* call = std::get_if<Call>(&command)) {
+    call->answer.set_value(call->work(*stepper_));
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,6 +33,8 @@ class Engine {
   void cancel(uint64_t request);
   void consumed(uint64_t request, int32_t n_tokens);
   void release_retained(std::string name_space);
+  // Runs `work` on the thread, between two passes, and waits for what it says. kClosed once the engine closes.
+  Status call(std::function<Status(Stepper&)> work);
 
   // Everything since the last call. `closed` says that these are the last.
   void take_events(StepEvents* events, bool* closed);
@@ -46,7 +49,11 @@ class Engine {
   struct Cancel { uint64_t request; };
   struct Consumed { uint64_t request; int32_t n_tokens; };
   struct ReleaseRetained { std::string name_space; };
-  using Command = std::variant<Request, Cancel, Consumed, ReleaseRetained>;
+  struct Call {
+    std::function<Status(Stepper&)> work;
+    std::promise<Status> answer;
+  };
+  using Command = std::variant<Request, Cancel, Consumed, ReleaseRetained, Call>;
 
   void post(Command command);
   void work();

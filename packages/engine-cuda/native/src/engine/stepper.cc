@@ -69,6 +69,9 @@ Status Stepper::check(const Request& request) const {
   if (live_.contains(request.id)) {
     return failure(Reason::kInternal, "Request id " + std::to_string(request.id) + " is in use.", "Report this as a bug of the engine's binding.");
   }
+  if (request.cache_key.adapter != 0 && !adapters_.contains(request.cache_key.adapter)) {
+    return failure(Reason::kNotFound, "The request's adapter has been unloaded.", "Load it again.");
+  }
   const auto outside = [&](const std::vector<int32_t>& tokens) {
     return std::find_if(tokens.begin(), tokens.end(), [&](int32_t token) { return token < 0 || token >= vocab_; });
   };
@@ -100,6 +103,22 @@ void Stepper::consumed(uint64_t request, int32_t n_tokens) {
   Sequence* sequence = found->second;
   sequence->n_consumed = std::max(sequence->n_consumed, std::min(n_tokens, sequence->n_delivered));
   if (sequence->n_delivered - sequence->n_consumed < options_.undelivered) scheduler_.unpark(sequence);
+}
+
+Status Stepper::add_adapter(int32_t id, const LoraAdapter& adapter) {
+  if (!lost_.ok()) return lost_;
+  Status status = forward_->add_adapter(id, adapter);
+  if (status.ok()) adapters_.insert(id);
+  return status;
+}
+
+Status Stepper::remove_adapter(int32_t id) {
+  for (const auto& [request, sequence] : live_) {
+    if (sequence->request.cache_key.adapter != id) continue;
+    return failure(Reason::kBusy, "Requests under way use the adapter.", "Wait for them, or cancel them, and unload it then.");
+  }
+  if (adapters_.erase(id) > 0) forward_->remove_adapter(id);
+  return {};
 }
 
 bool Stepper::step(StepEvents* events) {
@@ -179,6 +198,7 @@ Status Stepper::forward() {
     batch.pages = sequence.pages.data();
     batch.all_logits = sequence.is_scoring();
     batch.last_logits = span.samples;
+    batch.adapter = static_cast<int32_t>(sequence.request.cache_key.adapter);
     rows += batch.all_logits ? batch.n_tokens : batch.last_logits ? 1 : 0;
     batch_.push_back(batch);
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "../backend/cpu/thread_pool.h"
@@ -50,6 +51,10 @@ class Stepper {
   // The consumer has taken this many tokens of the request in all.
   void consumed(uint64_t request, int32_t n_tokens);
   void release_retained(const std::string& name_space) { scheduler_.release_retained(name_space); }
+
+  // Between two passes. An adapter that requests under way use is not given up (kBusy).
+  Status add_adapter(int32_t id, const LoraAdapter& adapter);
+  Status remove_adapter(int32_t id);
 
   // Runs one pass; false if there was nothing to run.
   bool step(StepEvents* events);
@@ -105,6 +110,7 @@ class Stepper {
   Scheduler scheduler_;
   std::vector<PageCopy> copies_;  // to be made before the next pass
   std::unordered_map<uint64_t, Sequence*> live_;
+  std::unordered_set<int64_t> adapters_;
   std::vector<PlannedSpan> plan_;
   std::vector<uint64_t> touched_;  // requests of the plan, and those submitted since
   std::vector<BatchSpan> batch_;
