@@ -1,10 +1,10 @@
 // What stands between two passes: the time from the end of one call of the model to the beginning of the next, through the
 // whole engine (thread, queue, scheduler, sampler, events), while a batch decodes. Microseconds, median and p99.
 //
-//   serving_bench [--model tiny|none] [--vocab 128256] [--batch 1,8,64] [--steps 400] [--threads 1] [--json]
+//   serving_bench [--model tiny|none] [--vocab 128256] [--batch 1,8,64] [--steps 400] [--threads 1] [--arrival 2000] [--json]
 //
 // `tiny` computes on random weights of the tiny model's shape; `none` hands out prepared logits after a millisecond in
-// which the processor is idle, as a device would. Each batch is measured quiet, and with requests of 2,000 tokens of prompt
+// which the processor is idle, as a device would. Each batch is measured quiet, and with requests of --arrival tokens of prompt
 // that arrive, are found in the cache and end, one after the other.
 #include <algorithm>
 #include <atomic>
@@ -56,8 +56,8 @@ class NotedForward final : public Forward {
     for (int32_t i = 0; i < 40; ++i) row_[random() % row_.size()] = 16.0f - 0.2f * static_cast<float>(i);
   }
   int32_t vocab() const override { return vocab_; }
-  int32_t context() const override { return model_ ? model_->context() : 8192; }
-  int32_t n_pages() const override { return model_ ? model_->n_pages() : 8192; }
+  int32_t context() const override { return model_ ? model_->context() : 131072; }
+  int32_t n_pages() const override { return model_ ? model_->n_pages() : 16384; }
   int32_t max_batch_tokens() const override { return model_ ? model_->max_batch_tokens() : 512; }
   void copy_page(int32_t from, int32_t to, int32_t n_tokens) override {
     if (model_) model_->copy_page(from, to, n_tokens);
@@ -176,6 +176,7 @@ struct Arguments {
   std::string model = "tiny";
   int32_t vocab = 128256;
   int32_t steps = 400;
+  int32_t arrival = 2000;  // tokens of a prompt that arrives
   int32_t threads = 1;  // of the model and of the sampler
   std::vector<int32_t> batch{1, 8, 64};
   bool json = false;
@@ -198,7 +199,7 @@ void measure(const Arguments& arguments, int32_t batch, Traffic traffic) {
     for (int32_t i = 0; i < batch; ++i) running.engine->submit(request_of(static_cast<uint64_t>(i), 16, arguments.steps, vocab));
     for (uint64_t id = kFirstArrival; traffic == Traffic::kArrivals && running.decoded < batch; ++id) {
       const int32_t before = running.arrived;
-      running.engine->submit(request_of(id, 2000, 2, vocab));
+      running.engine->submit(request_of(id, arguments.arrival, 2, vocab));
       running.arrived.wait(before);
     }
     for (int32_t decoded = running.decoded; decoded < batch; decoded = running.decoded) running.decoded.wait(decoded);
@@ -230,6 +231,7 @@ int main(int argc, char** argv) {
     if (i + 1 == argc) break;
     if (name == "--model") arguments.model = argv[i + 1];
     if (name == "--vocab") arguments.vocab = std::atoi(argv[i + 1]);
+    if (name == "--arrival") arguments.arrival = std::atoi(argv[i + 1]);
     if (name == "--threads") arguments.threads = std::atoi(argv[i + 1]);
     if (name == "--steps") arguments.steps = std::atoi(argv[i + 1]);
     if (name == "--batch") arguments.batch = {std::atoi(argv[i + 1])};

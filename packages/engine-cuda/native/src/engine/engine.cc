@@ -176,10 +176,12 @@ void Engine::prepare() {
   }
 }
 
-// Called under the lock. All commands before the first cancel: that one may end a sequence of the pass, and what stands
-// behind it may count on its pages.
+// Called under the lock. All commands before the first cancel or call: a cancel may end a sequence of the pass, and what
+// stands behind it may count on its pages; a call may change the model.
 std::vector<Engine::Command> Engine::take_preparable() {
-  const auto end = std::find_if(commands_.begin(), commands_.end(), [](const Command& command) { return std::holds_alternative<Cancel>(command); });
+  const auto end = std::find_if(commands_.begin(), commands_.end(), [](const Command& command) {
+    return std::holds_alternative<Cancel>(command) || std::holds_alternative<Call>(command);
+  });
   std::vector<Command> taken(std::make_move_iterator(commands_.begin()), std::make_move_iterator(end));
   commands_.erase(commands_.begin(), end);
   return taken;
