@@ -195,6 +195,13 @@ describe("chasqui trace", () => {
       { type: "run-start", input: hostile, atMs: 0 },
       { type: "step-start", step: 0, atMs: 1 },
       { type: "tool-call-end", call: { id: "call-0", name: "f", input: { a: hostile }, syntax: "json-call" }, atMs: 5 },
+      {
+        type: "nested-event",
+        callId: "call-0",
+        agent: hostile,
+        event: { type: "run-end", stopReason: "end-of-turn", text: `nested ${hostile}`, usage: {} },
+        atMs: 6,
+      },
       { type: "tool-result", callId: "call-0", name: hostile, output: hostile, isError: false, durationMs: 3, atMs: 9 },
       {
         type: "step-end",
@@ -203,11 +210,13 @@ describe("chasqui trace", () => {
           role: "assistant",
           content: hostile,
           toolCalls: [{ id: "call-0", name: "f", input: { a: hostile }, syntax: "json-call" }],
+          unreadCalls: [{ id: "call-1", name: null, raw: `{ broken ${hostile}` }],
           end: "eom",
         },
         usage: { prompt: 10, cached: 5, generated: 3, forced: 0, discarded: 0 },
         atMs: 10,
       },
+      { type: "guard-stop", stage: "output", categories: [], reason: hostile, atMs: 10 },
       {
         type: "run-end",
         stopReason: "max-steps",
@@ -262,6 +271,9 @@ describe("chasqui trace", () => {
       )
       expect(dom).toMatch(/<title>s&lt;script&gt;/)
       expect(dom).toContain("10 tokens read, 5 cached (50 %)")
+      expect(dom).toContain("unreadable call-1")
+      expect(dom).toContain("nested &lt;script&gt;")
+      expect(dom).toContain("forbidden by a guard (output): &lt;script&gt;")
       expect(dom).toContain("<i>&lt;|start_header_id|&gt;</i>")
     },
   )
