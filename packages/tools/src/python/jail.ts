@@ -71,10 +71,7 @@ export function startJail({ kind, cacheFolder, mappedMb }: JailOptions): ChildPr
     "--allow-addons", // isolated-vm is one
     ...readable.map((path) => `--allow-fs-read=${path}`),
     "--max-old-space-size=128",
-    // In MiB: booting an interpreter then needs fewer collections. The first one overrides what isolated-vm sets, 1 MiB.
-    "--max-semi-space-size=16",
-    "--min-semi-space-size=16",
-    "--initial-old-space-size=64",
+    "--initial-old-space-size=48", // in MiB: booting an interpreter then needs fewer collections
     "--no-warnings",
     program,
     addon,

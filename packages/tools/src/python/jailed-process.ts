@@ -61,10 +61,11 @@ export class JailedProcess {
   #complaint = ""
   #heard = false
 
-  constructor(limits: SandboxLimits, jail: JailOptions) {
+  /** `start` gives the process another program; the protocol is the same. */
+  constructor(limits: SandboxLimits, jail: JailOptions, start: (jail: JailOptions) => ChildProcess = startJail) {
     this.#limits = limits
     this.#resident = jail.resident
-    this.#child = startJail(jail)
+    this.#child = start(jail)
     const { stdin, stdout, stderr } = this.#child
     const replies = this.#child.stdio[3] as Readable
     const reader = new FrameReader({

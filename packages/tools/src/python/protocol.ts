@@ -126,7 +126,7 @@ export function isSafePath(path: string): boolean {
   if (path.length === 0 || path.length > 1024 || !path.isWellFormed() || misleading.test(path)) return false
   return path.split("/").every((part) => part !== "" && !/[. ]$/.test(part) && !device.test(part))
 }
-const misleading = /[\\:\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/u
+const misleading = /[\\:\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u
 const device = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)/i
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
