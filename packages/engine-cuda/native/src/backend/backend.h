@@ -119,7 +119,7 @@ class Backend {
 };
 
 struct BackendOptions {
-  std::string device = "auto";  // "auto", "cpu"
+  std::string device = "auto";  // "auto", "cpu", "cuda"
   int32_t threads = 0;          // of the CPU, counting the caller; 0: as many as the machine has, at most 8
   std::string kernels;          // of the CPU: "portable", "avx2", "avx512"; empty: the best that runs here
   // A row's result must not depend on the other rows of its step, at whatever cost a backend has for that.
