@@ -12,6 +12,7 @@
 
 #include "../../status.h"
 #include "../backend.h"
+#include "kernels/launch.h"
 
 namespace chasqui::cuda {
 
@@ -27,7 +28,6 @@ struct DeviceFacts {
   bool is_real = false;          // false: a CPU stands in for it, and its speed says nothing
 };
 
-using Stream = struct StreamHandle*;
 using Graph = struct GraphHandle*;
 using Event = struct EventHandle*;
 
@@ -37,7 +37,9 @@ class Runtime {
 
   virtual const DeviceFacts& facts() const = 0;
   virtual DeviceMemory memory() const = 0;
-  virtual Stream stream() const = 0;
+  // What kernels are launched on; the copies below are queued on the same.
+  virtual Stream& stream() = 0;
+  virtual DeviceLimits limits() const = 0;
 
   // Zeroed, aligned to 256 bytes. `what` names the use in the error, which is out-of-memory with the figures.
   virtual Status claim(int64_t bytes, const char* what, void** made) = 0;
@@ -53,7 +55,7 @@ class Runtime {
 
   // Waits for all that was queued.
   virtual Status wait() = 0;
-  // What launches since the last call have reported, without waiting.
+  // What launches since the last call have reported, without waiting for them to run.
   virtual Status launched() = 0;
 
   // Between the two, work on the stream is written down and not run.

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <string>
+#include <unordered_set>
 
 #include "device_runtime.h"
 
@@ -21,17 +22,33 @@ std::string gibibytes(int64_t bytes) {
 
 std::string version(int32_t number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
 
+// Launches go to the driver; the first error is kept until somebody asks.
+class GpuStream final : public Stream {
+ public:
+  void launch(const Launch& launch, const void* entry, void** arguments) override;
+
+  cudaStream_t stream = nullptr;
+  bool can_overlap = false;  // programmatic dependent launch: from compute capability 9.0 on
+  cudaError_t error = cudaSuccess;
+  const char* failed = "";  // the kernel of the error
+
+ private:
+  static constexpr uint32_t kOptIn = 48 << 10;  // dynamic shared memory above this is asked for once per kernel
+  std::unordered_set<const void*> opted_in_;
+};
+
 class GpuRuntime final : public Runtime {
  public:
   ~GpuRuntime() override {
-    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+    if (stream_.stream != nullptr) cudaStreamDestroy(stream_.stream);
   }
 
   Status open();
 
   const DeviceFacts& facts() const override { return facts_; }
   DeviceMemory memory() const override;
-  Stream stream() const override { return reinterpret_cast<Stream>(stream_); }
+  Stream& stream() override { return stream_; }
+  DeviceLimits limits() const override { return limits_; }
 
   Status claim(int64_t bytes, const char* what, void** made) override;
   void release(void* memory) override { cudaFree(memory); }
@@ -39,31 +56,31 @@ class GpuRuntime final : public Runtime {
   void release_pinned(void* memory) override { cudaFreeHost(memory); }
 
   Status upload(void* device, const void* pinned, int64_t bytes) override {
-    return checked(cudaMemcpyAsync(device, pinned, size_of(bytes), cudaMemcpyHostToDevice, stream_), "a copy to the device");
+    return checked(cudaMemcpyAsync(device, pinned, size_of(bytes), cudaMemcpyHostToDevice, stream_.stream), "a copy to the device");
   }
   Status download(void* pinned, const void* device, int64_t bytes) override {
-    return checked(cudaMemcpyAsync(pinned, device, size_of(bytes), cudaMemcpyDeviceToHost, stream_), "a copy from the device");
+    return checked(cudaMemcpyAsync(pinned, device, size_of(bytes), cudaMemcpyDeviceToHost, stream_.stream), "a copy from the device");
   }
   Status copy(void* to, const void* from, int64_t bytes) override {
-    return checked(cudaMemcpyAsync(to, from, size_of(bytes), cudaMemcpyDeviceToDevice, stream_), "a copy on the device");
+    return checked(cudaMemcpyAsync(to, from, size_of(bytes), cudaMemcpyDeviceToDevice, stream_.stream), "a copy on the device");
   }
 
-  Status wait() override { return checked(cudaStreamSynchronize(stream_), "the work of a step"); }
-  Status launched() override { return checked(cudaGetLastError(), "a kernel launch"); }
+  Status wait() override { return checked(cudaStreamSynchronize(stream_.stream), "the work of a step"); }
+  Status launched() override;
 
   Status begin_capture() override {
-    return checked(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "the beginning of a graph");
+    return checked(cudaStreamBeginCapture(stream_.stream, cudaStreamCaptureModeThreadLocal), "the beginning of a graph");
   }
   Status end_capture(Graph* made) override;
   Status replay(Graph graph) override {
-    return checked(cudaGraphLaunch(reinterpret_cast<cudaGraphExec_t>(graph), stream_), "the launch of a graph");
+    return checked(cudaGraphLaunch(reinterpret_cast<cudaGraphExec_t>(graph), stream_.stream), "the launch of a graph");
   }
   void release(Graph graph) override { cudaGraphExecDestroy(reinterpret_cast<cudaGraphExec_t>(graph)); }
 
   Status event(Event* made) override {
     return checked(cudaEventCreate(reinterpret_cast<cudaEvent_t*>(made)), "an event");
   }
-  Status mark(Event event) override { return checked(cudaEventRecord(reinterpret_cast<cudaEvent_t>(event), stream_), "an event"); }
+  Status mark(Event event) override { return checked(cudaEventRecord(reinterpret_cast<cudaEvent_t>(event), stream_.stream), "an event"); }
   Status passed(Event event) override {
     return checked(cudaEventSynchronize(reinterpret_cast<cudaEvent_t>(event)), "the work before an event");
   }
@@ -79,8 +96,34 @@ class GpuRuntime final : public Runtime {
   Status no_memory(int64_t bytes, const char* what) const;
 
   DeviceFacts facts_;
-  cudaStream_t stream_ = nullptr;
+  DeviceLimits limits_;
+  GpuStream stream_;
 };
+
+void GpuStream::launch(const Launch& launch, const void* entry, void** arguments) {
+  if (error != cudaSuccess) return;
+  failed = launch.kernel;
+  if (launch.shared_bytes > kOptIn && opted_in_.insert(entry).second) {
+    error = cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(launch.shared_bytes));
+    if (error != cudaSuccess) return;
+  }
+  cudaLaunchAttribute attributes[2];
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(launch.grid.x, launch.grid.y, launch.grid.z);
+  config.blockDim = dim3(launch.block.x, launch.block.y, launch.block.z);
+  config.dynamicSmemBytes = launch.shared_bytes;
+  config.stream = stream;
+  config.attrs = attributes;
+  if (launch.cluster.x * launch.cluster.y * launch.cluster.z > 1) {
+    attributes[config.numAttrs].id = cudaLaunchAttributeClusterDimension;
+    attributes[config.numAttrs++].val.clusterDim = {launch.cluster.x, launch.cluster.y, launch.cluster.z};
+  }
+  if (launch.overlaps && can_overlap) {
+    attributes[config.numAttrs].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
+  }
+  error = cudaLaunchKernelExC(&config, entry, arguments);
+}
 
 Status GpuRuntime::open() {
   int driver = 0, runtime = 0, count = 0;
@@ -116,6 +159,9 @@ Status GpuRuntime::open() {
             driver,
             runtime,
             true};
+  limits_ = {facts_.n_sms, facts_.major * 10 + facts_.minor, static_cast<int32_t>(facts_.shared_bytes),
+             static_cast<int32_t>(properties.sharedMemPerMultiprocessor)};
+  stream_.can_overlap = facts_.major >= 9;
   if (facts_.major < kOldestMajor) {
     return failure(Reason::kUnsupported,
                    facts_.name + " has compute capability " + std::to_string(facts_.major) + "." + std::to_string(facts_.minor) +
@@ -123,7 +169,7 @@ Status GpuRuntime::open() {
                    "Use a GPU of the Ampere generation or later, or the device \"cpu\".");
   }
   if (Status status = checked(cudaSetDevice(0), "the choice of the device"); !status.ok()) return status;
-  return checked(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
+  return checked(cudaStreamCreateWithFlags(&stream_.stream, cudaStreamNonBlocking), "a stream");
 }
 
 DeviceMemory GpuRuntime::memory() const {
@@ -139,7 +185,14 @@ Status GpuRuntime::claim(int64_t bytes, const char* what, void** made) {
     return no_memory(bytes, what);
   }
   if (Status status = checked(error, "an allocation"); !status.ok()) return status;
-  return checked(cudaMemsetAsync(*made, 0, size_of(bytes), stream_), "the clearing of memory");
+  return checked(cudaMemsetAsync(*made, 0, size_of(bytes), stream_.stream), "the clearing of memory");
+}
+
+Status GpuRuntime::launched() {
+  const cudaError_t error = stream_.error != cudaSuccess ? stream_.error : cudaGetLastError();
+  if (error == cudaSuccess) return {};
+  const std::string what = std::string("the launch of ") + stream_.failed;
+  return checked(error, what.c_str());
 }
 
 Status GpuRuntime::claim_pinned(int64_t bytes, const char* what, void** made) {
@@ -153,14 +206,14 @@ Status GpuRuntime::claim_pinned(int64_t bytes, const char* what, void** made) {
 Status GpuRuntime::no_memory(int64_t bytes, const char* what) const {
   const DeviceMemory now = memory();
   return failure(Reason::kOutOfMemory,
-                 facts_.name + " gave no " + gibibytes(bytes) + " for " + what + "; " + gibibytes(now.available_bytes) + " of " +
+                 facts_.name + " gave no memory for " + what + " (" + gibibytes(bytes) + ")" + "; " + gibibytes(now.available_bytes) + " of " +
                      gibibytes(now.total_bytes) + " are free.",
                  "Use a smaller cache, a smaller or quantised model, or a device with more memory.");
 }
 
 Status GpuRuntime::end_capture(Graph* made) {
   cudaGraph_t graph = nullptr;
-  if (Status status = checked(cudaStreamEndCapture(stream_, &graph), "the end of a graph"); !status.ok()) return status;
+  if (Status status = checked(cudaStreamEndCapture(stream_.stream, &graph), "the end of a graph"); !status.ok()) return status;
   cudaGraphExec_t ready = nullptr;
   Status status = checked(cudaGraphInstantiate(&ready, graph, 0), "making a graph ready");
   cudaGraphDestroy(graph);
@@ -172,7 +225,10 @@ Status GpuRuntime::end_capture(Graph* made) {
 // mistakes of this program, and going on after one would be no better.
 Status GpuRuntime::checked(cudaError_t error, const char* what) const {
   if (error == cudaSuccess) return {};
-  if (error == cudaErrorMemoryAllocation) return no_memory(0, what);
+  if (error == cudaErrorMemoryAllocation) {
+    return failure(Reason::kOutOfMemory, facts_.name + " has no memory left for " + what + ".",
+                   "Use a smaller cache, or a smaller or quantised model.");
+  }
   return failure(Reason::kDeviceLost,
                  facts_.name + " failed in " + what + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ").",
                  "Load the engine again in a new process; if it fails again, run `nvidia-smi` and look for Xid errors in the "

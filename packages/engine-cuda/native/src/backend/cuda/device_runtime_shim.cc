@@ -43,7 +43,9 @@ int64_t unmapped(void* memory) {
 
 ShimRuntime::ShimRuntime(const ShimOptions& options) : options_(options) {
   stream_.pretends = options.pretends;
-  facts_ = {"a CPU in place of a GPU", options.major, options.minor, options.n_sms, 1 << 20, 227 << 10, 13000, 13000, false};
+  const DeviceLimits& limits = options.limits;
+  facts_ = {"a CPU in place of a GPU", limits.capability / 10, limits.capability % 10, limits.sms, 1 << 20,
+            limits.shared_per_block,    13000,                 13000,                 false};
 }
 
 Status ShimRuntime::claim(int64_t bytes, const char* what, void** made) {
@@ -68,7 +70,7 @@ Status ShimRuntime::claim_pinned(int64_t bytes, const char* what, void** made) {
 void ShimRuntime::release_pinned(void* memory) { unmapped(memory); }
 
 Status ShimRuntime::copy(void* to, const void* from, int64_t bytes) {
-  stream_.copy([=] { std::memmove(to, from, static_cast<size_t>(bytes)); });
+  stream_.queue([=] { std::memmove(to, from, static_cast<size_t>(bytes)); });
   return {};
 }
 

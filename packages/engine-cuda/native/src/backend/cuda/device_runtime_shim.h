@@ -12,8 +12,7 @@ struct ShimOptions {
   // Write launches down instead of running them; memory is address space that nobody may touch.
   bool pretends = false;
   int64_t memory_bytes = int64_t{4} << 30;
-  int32_t n_sms = 4;
-  int32_t major = 8, minor = 0;
+  DeviceLimits limits = {4, 80, 99 << 10, 100 << 10};  // small, so that a CPU is done soon
 };
 
 class ShimRuntime : public Runtime {
@@ -22,7 +21,8 @@ class ShimRuntime : public Runtime {
 
   const DeviceFacts& facts() const override { return facts_; }
   DeviceMemory memory() const override { return {options_.memory_bytes, options_.memory_bytes - used_bytes_}; }
-  Stream stream() const override { return &stream_; }
+  ShimStream& stream() override { return stream_; }
+  DeviceLimits limits() const override { return options_.limits; }
 
   Status claim(int64_t bytes, const char* what, void** made) override;
   void release(void* memory) override;
@@ -50,7 +50,7 @@ class ShimRuntime : public Runtime {
  private:
   ShimOptions options_;
   DeviceFacts facts_;
-  mutable StreamHandle stream_;
+  ShimStream stream_;
   int64_t used_bytes_ = 0;
 };
 
