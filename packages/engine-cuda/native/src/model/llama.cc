@@ -202,7 +202,9 @@ Status Llama::size_up(const Weights& weights) {
                  0, config_.dim, config_.ffn, config_.n_heads, config_.n_kv_heads, config_.head_dim, config_.vocab};
   work_shape_.max_logits = std::min(work_shape_.max_rows, kLogitsAtOnce);
   kv_shape_ = {config_.n_layers, config_.n_kv_heads, config_.head_dim, 0, options_.kv_type};
-  int64_t fixed = backend_->workspace_bytes(work_shape_) + backend_->linear_bytes({weights.head}, head_format(options_));
+  if (Status status = backend_->supports(work_shape_, options_.kv_type); !status.ok()) return status;
+  int64_t fixed = backend_->workspace_bytes(work_shape_) + backend_->embedding_bytes(weights.embed) +
+                  backend_->linear_bytes({weights.head}, head_format(options_));
   for (const LayerWeights& layer : weights.layers) {
     fixed += backend_->linear_bytes({layer.q, layer.k, layer.v}, options_.weight_format);
     fixed += backend_->linear_bytes({layer.o}, options_.weight_format);
@@ -262,8 +264,13 @@ Status make_llama(const ModelConfig& config, const Weights& weights, const Llama
   std::unique_ptr<Backend> backend;
   Status status = make_backend(options.backend, &backend);
   if (!status.ok()) return status;
+  return make_llama_on(std::move(backend), config, weights, options, made);
+}
+
+Status make_llama_on(std::unique_ptr<Backend> backend, const ModelConfig& config, const Weights& weights,
+                     const LlamaOptions& options, std::unique_ptr<Forward>* made) {
   auto llama = std::make_unique<Llama>(config, options, std::move(backend));
-  status = llama->load(weights);
+  Status status = llama->load(weights);
   if (status.ok()) *made = std::move(llama);
   return status;
 }
