@@ -186,7 +186,7 @@ Status CudaBackend::linear(const std::vector<MatrixView>& parts, LinearLayout, W
                            std::unique_ptr<Linear>* made) {
   auto linear = std::make_unique<CudaLinear>();
   const bool is_table = parts.size() == 1 && parts[0].quant == nullptr && parts[0].data == table_.data &&
-                        parts[0].type == table_.type && format == WeightFormat::kAsStored;
+                        parts[0].type == table_.type && parts[0].rows == table_.rows && format == WeightFormat::kAsStored;
   if (options_.random != nullptr) {
     int64_t rows = 0;
     for (const MatrixView& part : parts) rows += part.rows;

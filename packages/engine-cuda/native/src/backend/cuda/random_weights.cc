@@ -31,9 +31,12 @@ ScaleForm scale_form(WeightKind kind) {
   return {0, ScaleKind::kF32, 1.0f};
 }
 
-int64_t scale_bytes(const ScaleForm& form, int64_t out, int64_t in) {
-  const int64_t n = packed_scale_count(static_cast<int32_t>(out), static_cast<int32_t>(in), form.group);
-  return n * (form.kind == ScaleKind::kF32 ? 4 : 2);
+PackShape pack_shape(WeightKind kind, int64_t out, int64_t in) {
+  return {kind, static_cast<int32_t>(out), static_cast<int32_t>(in), scale_form(kind).group};
+}
+
+int64_t scale_bytes(const PackShape& shape) {
+  return packed_scale_count(shape) * (scale_form(shape.kind).kind == ScaleKind::kF32 ? 4 : 2);
 }
 
 Status send_table(Runtime& runtime, Pool& pool, Buffer* made) {
@@ -49,7 +52,8 @@ Status send_table(Runtime& runtime, Pool& pool, Buffer* made) {
 
 int64_t random_linear_bytes(WeightKind kind, int64_t out, int64_t in) {
   if (kind == WeightKind::kBF16) return out * in * 2;
-  return packed_code_bytes(kind, static_cast<int32_t>(out), static_cast<int32_t>(in)) + scale_bytes(scale_form(kind), out, in);
+  const PackShape shape = pack_shape(kind, out, in);
+  return packed_code_bytes(shape) + scale_bytes(shape);
 }
 
 Status random_linear(const Target& target, Runtime& runtime, Pool& pool, WeightKind kind, int64_t out, int64_t in, uint64_t seed,
@@ -66,12 +70,13 @@ Status random_linear(const Target& target, Runtime& runtime, Pool& pool, WeightK
     return runtime.launched();
   }
   const ScaleForm form = scale_form(kind);
-  const int64_t codes = packed_code_bytes(kind, linear.out, linear.in);
+  const PackShape shape = pack_shape(kind, out, in);
+  const int64_t codes = packed_code_bytes(shape);
   if (Status status = pool.claim(codes, "random weights", &made->codes); !status.ok()) return status;
-  if (Status status = pool.claim(scale_bytes(form, out, in), "random scales", &made->scales); !status.ok()) return status;
+  if (Status status = pool.claim(scale_bytes(shape), "random scales", &made->scales); !status.ok()) return status;
   fill_codes(target, kind, made->codes.as(), codes, seed);
   const float scale = unit / form.code_rms;
-  const int64_t n = packed_scale_count(linear.out, linear.in, form.group);
+  const int64_t n = packed_scale_count(shape);
   if (form.kind == ScaleKind::kF32) fill_f32(target, made->scales.as<float>(), n, scale, 0.1f * scale, seed + 1);
   else fill_bf16(target, made->scales.as<uint16_t>(), n, 1.7320508f * scale, seed + 1);
   if (kind == WeightKind::kTable4) {
