@@ -28,6 +28,7 @@ class GpuStream final : public Stream {
   void launch(const Launch& launch, const void* entry, void** arguments) override;
 
   cudaStream_t stream = nullptr;
+  int most_shared = 0;       // of a block: a kernel's launches differ in what they take
   bool can_overlap = false;  // programmatic dependent launch: from compute capability 9.0 on
   cudaError_t error = cudaSuccess;
   const char* failed = "";  // the kernel of the error
@@ -104,7 +105,7 @@ void GpuStream::launch(const Launch& launch, const void* entry, void** arguments
   if (error != cudaSuccess) return;
   failed = launch.kernel;
   if (launch.shared_bytes > kOptIn && opted_in_.insert(entry).second) {
-    error = cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(launch.shared_bytes));
+    error = cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared);
     if (error != cudaSuccess) return;
   }
   cudaLaunchAttribute attributes[2];
@@ -161,6 +162,7 @@ Status GpuRuntime::open() {
             true};
   limits_ = {facts_.n_sms, facts_.major * 10 + facts_.minor, static_cast<int32_t>(facts_.shared_bytes),
              static_cast<int32_t>(properties.sharedMemPerMultiprocessor)};
+  stream_.most_shared = limits_.shared_per_block;
   stream_.can_overlap = facts_.major >= 9;
   if (facts_.major < kOldestMajor) {
     return failure(Reason::kUnsupported,

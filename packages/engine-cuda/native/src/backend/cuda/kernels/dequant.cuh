@@ -98,8 +98,6 @@ struct Table4 {
   }
 };
 
-constexpr int kTableBytes = 256 * 32 * 4;
-
 // Fills the shared table from 16 bf16 values; a barrier must follow.
 DEVICE void fill_table(uint32_t* shared_pairs, const uint16_t* table) {
   for (uint32_t i = threadIdx.x; i < 256 * 32; i += blockDim.x) {

@@ -1,7 +1,7 @@
 // y = W x for many rows x: the portable tile kernel of prefill and of larger batches. A block makes 128 weight rows by 64 or
 // 128 rows of the step; eight warps, each 32 weight rows by half the columns (by 32 where there are 64). Weights are the A
-// operand as in skinny.cuh, in the same formats and by the same copies; three stages of both operands come through
-// cp.async, with one barrier a stage. Few blocks: the inputs are cut into slices whose sums the last to come adds up.
+// operand as in skinny.cuh, in the same formats and by the same copies; stages of both operands come through cp.async, with one
+// barrier a stage. Few blocks: the inputs are cut into slices whose sums the last to come adds up.
 //
 // Activations lie in shared memory by row, 16-byte pieces of odd rows changed with those 64 bytes away, so that the eight
 // lanes of a quarter warp (two rows, four pieces) meet eight different banks.
@@ -14,7 +14,6 @@ namespace chasqui::cuda {
 
 constexpr int kGemmThreads = 256;
 constexpr int kGemmRows = 128;
-constexpr int kGemmStages = 3;
 
 struct GemmArguments {
   WeightSource weights;
@@ -33,7 +32,9 @@ struct Gemm {
   static constexpr int kWeightBytes = kGemmRows / 16 * Weights<Format>::kBytes;
   static constexpr int kPieces = Format::kStep / 8;  // of 16 bytes, of one row of activations
   static constexpr int kStageBytes = kWeightBytes + kColumns * Format::kStep * 2;
-  static constexpr int kSharedBytes = kGemmStages * kStageBytes + (Format::kHasTable ? kTableBytes : 0);
+  static constexpr int kStages = gemm_stages(Format::kKind);
+  static constexpr int kSharedBytes = gemm_shared_bytes(Format::kKind, kColumns);
+  static_assert(kSharedBytes == kStages * kStageBytes + table_bytes(Format::kKind));
 
   const GemmArguments& a;
   uint8_t* const shared;
@@ -173,18 +174,18 @@ UNROLL
     const auto first = static_cast<int32_t>(a.weights.steps * static_cast<int64_t>(blockIdx.z) / slices);
     const auto last = static_cast<int32_t>(a.weights.steps * (static_cast<int64_t>(blockIdx.z) + 1) / slices);
     if constexpr (Format::kHasTable) {
-      auto* pairs = reinterpret_cast<uint32_t*>(shared + kGemmStages * kStageBytes);
+      auto* pairs = reinterpret_cast<uint32_t*>(shared + kStages * kStageBytes);
       fill_table(pairs, a.weights.table);
       pairs_of_lane = pairs + lane;
     }
-    for (int i = 0; i < kGemmStages - 1; i++) {
+    for (int i = 0; i < kStages - 1; i++) {
       if (first + i < last) copy_weights(i, first + i);
     }
     let_next_start();
     wait_for_earlier();
     const int32_t live = live_rows(a.ending, a.rows);
     if (first_column >= live) return;
-    for (int i = 0; i < kGemmStages - 1; i++) {
+    for (int i = 0; i < kStages - 1; i++) {
       if (first + i < last) copy_inputs(i, first + i);
       copies_commit();
     }
@@ -194,16 +195,16 @@ UNROLL
     for (int m = 0; m < kTiles; m++) of_rows[m] = weights.scales_of_rows(tile_of(static_cast<int32_t>(warp_row) * kTiles + m));
     int slot = 0;
     for (int32_t step = first; step < last; step++) {
-      copies_wait<kGemmStages - 2>();
+      copies_wait<kStages - 2>();
       __syncthreads();  // this step is there for all, and all are through with the one before it
-      const int next = slot == 0 ? kGemmStages - 1 : slot - 1;
-      if (step + kGemmStages - 1 < last) {
-        copy_weights(next, step + kGemmStages - 1);
-        copy_inputs(next, step + kGemmStages - 1);
+      const int next = slot == 0 ? kStages - 1 : slot - 1;
+      if (step + kStages - 1 < last) {
+        copy_weights(next, step + kStages - 1);
+        copy_inputs(next, step + kStages - 1);
       }
       copies_commit();
       multiply_step(stage(slot), of_rows, total, part);
-      slot = slot == kGemmStages - 1 ? 0 : slot + 1;
+      slot = slot == kStages - 1 ? 0 : slot + 1;
     }
 UNROLL
     for (int m = 0; m < kTiles; m++) flush<kTiles8>(total[m], part[m], of_rows[m]);

@@ -41,7 +41,7 @@ class Stream {
  public:
   virtual ~Stream() = default;
   // `entry`: under nvcc the host address of a __global__ function, as cudaLaunchKernelExC takes it; under the shim a
-  // `void (*)(void** arguments)` that runs one thread. `arguments`: addresses of the arguments, copied by the call.
+  // shim::Entry, which lives for ever. `arguments`: addresses of the arguments, copied by the call.
   virtual void launch(const Launch& launch, const void* entry, void** arguments) = 0;
 };
 

@@ -1,5 +1,4 @@
-// See plan.h. The kernels say the same sizes of shared memory themselves and are checked against these when they are
-// compiled (linear_launch.cuh). What is weighed: every block of a wave does the same number of tiles, or the last wave waits for a few.
+// See plan.h. What is weighed: every block does the same number of tiles, or all wait for a few of them.
 #include "plan.h"
 
 #include <algorithm>
@@ -16,24 +15,11 @@ constexpr int32_t kReserved = 1024;  // of each block, by the system
 // Blocks of the skinny kernel that are to share a multiprocessor: two where there is room for two deep rings.
 int32_t blocks_per_sm(const DeviceLimits& limits) { return limits.shared_per_sm >= 160 * 1024 ? 2 : 1; }
 
-int32_t stage_bytes(WeightKind kind) {
-  if (kind == WeightKind::kBF16) return 2048;
-  return 1024 + 256 + (kind == WeightKind::kInt4 || kind == WeightKind::kInt8 ? 64 : 0);
-}
-
-int32_t table_bytes(WeightKind kind) { return kind == WeightKind::kTable4 ? 256 * 32 * 4 : 0; }
-
-int32_t gemm_shared_bytes(WeightKind kind, int32_t columns) {
-  return 3 * (8 * stage_bytes(kind) + columns * step_of(kind) * 2) + table_bytes(kind);
-}
-
 int32_t shared_budget(const DeviceLimits& limits) {
   return std::min(limits.shared_per_block, limits.shared_per_sm / blocks_per_sm(limits) - kReserved);
 }
 
 }  // namespace
-
-int32_t step_of(WeightKind kind) { return kind == WeightKind::kInt4 || kind == WeightKind::kTable4 ? 128 : 64; }
 
 SkinnyPlan skinny_plan(const DeviceLinear& linear, int32_t rows, const DeviceLimits& limits) {
   SkinnyPlan best;
@@ -41,10 +27,8 @@ SkinnyPlan skinny_plan(const DeviceLinear& linear, int32_t rows, const DeviceLim
   plan.tiles = static_cast<int32_t>(up(linear.out, 16));
   plan.steps = static_cast<int32_t>(up(linear.in, step_of(linear.kind)));
   plan.columns = rows <= 8 ? 8 : 16;
-  plan.stage_bytes = stage_bytes(linear.kind);
-  plan.stages = linear.kind == WeightKind::kBF16 ? 5 : 6;
-  const int32_t fixed = kSkinnyWarps * plan.stages * plan.stage_bytes + 2 * kSkinnyWarps * plan.columns * 64 +
-                        table_bytes(linear.kind);
+  const int32_t fixed = kSkinnyWarps * skinny_stages(linear.kind) * stage_bytes(linear.kind) +
+                        2 * kSkinnyWarps * plan.columns * 64 + table_bytes(linear.kind);
   int64_t least = 0;
   for (int32_t slices = 1; slices <= std::min(plan.steps, 64); slices++) {
     const int64_t slice_steps = up(plan.steps, slices);

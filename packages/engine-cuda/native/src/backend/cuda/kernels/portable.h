@@ -29,14 +29,15 @@ namespace chasqui::cuda {
 // ---- launching ----
 
 template <typename... P>
-void start(Stream& stream, const Launch& launch, void (*kernel)(P...), std::type_identity_t<P>... arguments) {
+void start(Stream& stream, Launch launch, void (*kernel)(P...), std::type_identity_t<P>... arguments) {
+  static constexpr uint32_t kBytes[] = {static_cast<uint32_t>(sizeof(P))...};
   void* addresses[] = {&arguments...};
+  launch.n_arguments = sizeof...(P);
+  launch.argument_bytes = kBytes;
 #ifdef __CUDACC__
   stream.launch(launch, reinterpret_cast<const void*>(kernel), addresses);
 #else
-  const shim::Entry entry{reinterpret_cast<void (*)()>(kernel), &shim::Call<P...>::run, shim::Call<P...>::kBytes,
-                          sizeof...(P)};
-  stream.launch(launch, &entry, addresses);
+  stream.launch(launch, shim::entry_of(reinterpret_cast<void (*)()>(kernel), &shim::Call<P...>::run), addresses);
 #endif
 }
 
@@ -174,29 +175,29 @@ UNROLL
   return value;
 }
 #else
-inline void sync_warp() {
+__attribute__((always_inline)) inline void sync_warp() {
   uint32_t nothing = 0;
   shim::block().meet(shim::WarpOp::kSync, &nothing, 0, shim::Unchanged{});
 }
 template <typename T>
-T shuffle(T value, uint32_t from) {
+__attribute__((always_inline)) inline T shuffle(T value, uint32_t from) {
   return shim::shuffle(value, from);
 }
 template <typename T>
-T shuffle_xor(T value, uint32_t with) {
+__attribute__((always_inline)) inline T shuffle_xor(T value, uint32_t with) {
   return shim::shuffle(value, shim::lane() ^ with);
 }
-inline uint32_t ballot(bool yes) {
+__attribute__((always_inline)) inline uint32_t ballot(bool yes) {
   const uint32_t bit = yes ? 1 : 0;
   const auto slots = shim::block().meet(shim::WarpOp::kBallot, &bit, 4, shim::Unchanged{});
   uint32_t all = 0;
   for (uint32_t i = 0; i < 32; i++) all |= shim::read_slot<uint32_t>(slots[i]) << i;
   return all;
 }
-inline float warp_sum(float value) {
+__attribute__((always_inline)) inline float warp_sum(float value) {
   return shim::butterfly(shim::WarpOp::kSum, value, [](float a, float b) { return a + b; });
 }
-inline float warp_max(float value) {
+__attribute__((always_inline)) inline float warp_max(float value) {
   return shim::butterfly(shim::WarpOp::kMax, value, [](float a, float b) { return fmaxf(a, b); });
 }
 #endif

@@ -43,12 +43,12 @@ struct Walk {
 template <typename Format, int kColumns>
 struct Skinny {
   static constexpr int kTiles8 = kColumns / 8;
-  static constexpr int kStages = Format::kPacked ? 6 : 5;
+  static constexpr int kStages = skinny_stages(Format::kKind);
   static constexpr int kStageBytes = Weights<Format>::kBytes;
   // Shared memory: the warps' rings, the sums of two tiles, the table, the activations.
   static constexpr int kSumsAt = kSkinnyWarps * kStages * kStageBytes;
   static constexpr int kTableAt = kSumsAt + 2 * kSkinnyWarps * kTiles8 * 128 * 4;
-  static constexpr int kInputsAt = kTableAt + (Format::kHasTable ? kTableBytes : 0);
+  static constexpr int kInputsAt = kTableAt + table_bytes(Format::kKind);
 
   const SkinnyArguments& a;
   const Weights<Format> weights;

@@ -4,6 +4,7 @@
 
 #include "dequant.cuh"
 #include "epilogue.cuh"
+#include "plan.h"
 
 namespace chasqui::cuda {
 
@@ -35,6 +36,8 @@ template <typename Format>
 struct Weights {
   static constexpr int kCodeBytes = 2 * Format::kChunks * 512;
   static constexpr int kBytes = kCodeBytes + (Format::kPacked ? kScaleBytes + (Format::kMayHaveZeros ? kZeroBytes : 0) : 0);
+
+  static_assert(kBytes == stage_bytes(Format::kKind) && Format::kStep == step_of(Format::kKind));
 
   const WeightSource& a;
   const uint32_t lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;

@@ -73,6 +73,7 @@ namespace {
 
 constexpr size_t kStack = 64 * 1024;
 constexpr uint32_t kMaxThreads = 1024;
+constexpr uint32_t kAbsentLane = 5;  // of a divergent operation
 constexpr size_t kGuard = 256;  // behind shared memory
 constexpr uint8_t kNothing = 0xFF;  // four of them are a NaN, two a bf16 NaN
 
@@ -193,7 +194,23 @@ void Block::run_thread() {
   std::abort();  // nobody comes back to a thread that has ended
 }
 
+bool Block::is_faulty(Fault fault, const void* place) {
+  if (schedule_.fault != fault) return false;
+  std::vector<const void*>& known = places[static_cast<size_t>(fault)];
+  const auto found = std::find(known.begin(), known.end(), place);
+  const auto index = static_cast<int32_t>(found - known.begin());
+  if (found == known.end()) known.push_back(place);
+  return schedule_.fault_place == index;
+}
+
+int32_t places_of(Fault fault) {
+  const auto count = static_cast<int32_t>(block().places[static_cast<size_t>(fault)].size());
+  block().places[static_cast<size_t>(fault)].clear();
+  return count;
+}
+
 void Block::barrier() {
+  if (is_faulty(Fault::kNoBarrier, __builtin_return_address(0))) return;
   if (++at_barrier_ == n_ - ended_) {
     release_barrier();
     return;
@@ -210,6 +227,10 @@ void Block::release_barrier() {
   }
 }
 
+bool Block::stays_away(const void* place) {
+  return is_faulty(Fault::kDivergentLane, place) && current_->index % kLanes == kAbsentLane;
+}
+
 bool Block::arrive(Warp& warp, WarpOp op) {
   if (warp.arrived == 0) {
     warp.op = op;
@@ -218,6 +239,10 @@ bool Block::arrive(Warp& warp, WarpOp op) {
   }
   warp.arrived |= 1u << current_->index % kLanes;
   return warp.arrived == ~0u;
+}
+
+int32_t Block::groups_left(int32_t groups, const void* place) {
+  return is_faulty(Fault::kShortWait, place) ? groups + 1 : groups;
 }
 
 void Block::release(Warp& warp) {
@@ -338,23 +363,6 @@ std::string run(const Launch& launch, const Entry& entry, void** arguments, cons
     if (!failure.empty()) return std::string(launch.kernel) + ": " + failure;
   }
   return {};
-}
-
-OwnedLaunch::OwnedLaunch(const Launch& launch, const Entry& entry, void** arguments) : launch(launch), entry(entry) {
-  for (uint32_t i = 0; i < entry.n_arguments; i++) {
-    const auto* bytes = static_cast<const uint8_t*>(arguments[i]);
-    this->arguments.emplace_back(bytes, bytes + entry.argument_bytes[i]);
-  }
-}
-
-std::string OwnedLaunch::run(const Schedule& schedule) {
-  std::vector<void*> addresses;
-  for (std::vector<uint8_t>& argument : arguments) addresses.push_back(argument.data());
-  return shim::run(launch, entry, addresses.data(), schedule);
-}
-
-void CpuStream::launch(const Launch& launch, const void* entry, void** arguments) {
-  if (failure_.empty()) failure_ = run(launch, *static_cast<const Entry*>(entry), arguments, schedule_);
 }
 
 }  // namespace chasqui::cuda::shim

@@ -26,6 +26,9 @@ struct PendingCopy {
   int32_t group;
 };
 
+// Where this is called from. Not inlined: everything between here and the kernel is.
+__attribute__((noinline)) inline const void* place() { return __builtin_return_address(0); }
+
 enum class Wait : uint8_t { kNone, kBarrier, kWarp, kEnded };
 
 struct Fiber {
@@ -60,10 +63,11 @@ class Block {
   // Publishes `bytes` of this lane and meets the other lanes of its warp; the last to come calls finish(slots) once, which
   // may replace what lies there. Returns the slots, good until the operation after the next.
   template <typename Finish>
-  uint8_t (*meet(WarpOp op, const void* value, size_t bytes, const Finish& finish))[kSlotBytes] {
+  __attribute__((always_inline)) uint8_t (*meet(WarpOp op, const void* value, size_t bytes, const Finish& finish))[kSlotBytes] {
     Warp& warp = warp_of_current();
     uint8_t(*slots)[kSlotBytes] = warp.slots[warp.turn];
     std::memcpy(slots[current_->index % kLanes], value, bytes);
+    if (stays_away(place())) return slots;
     if (arrive(warp, op)) {
       finish(slots);
       release(warp);
@@ -73,6 +77,12 @@ class Block {
     return slots;
   }
 
+  // How many groups a wait for copies leaves under way.
+  int32_t groups_left(int32_t groups, const void* place);
+
+  // By kind of fault: the places that were come to, by address.
+  std::vector<const void*> places[4];
+
   Fiber& current() { return *current_; }
   uint8_t* shared() { return shared_start_; }
   bool eager_copies() const { return schedule_.copies == Copies::kEager; }
@@ -81,6 +91,8 @@ class Block {
 
  private:
   Warp& warp_of_current() { return warps_[current_->index / kLanes]; }
+  bool is_faulty(Fault fault, const void* place);
+  bool stays_away(const void* place);
   bool arrive(Warp& warp, WarpOp op);  // true for the last lane
   void release(Warp& warp);
   void wait_for_warp();

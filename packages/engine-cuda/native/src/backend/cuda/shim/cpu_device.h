@@ -11,9 +11,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
-#include <vector>
 
 #include "../kernels/launch.h"
 
@@ -26,52 +24,34 @@ enum class Order : uint8_t {
 };
 enum class Copies : uint8_t { kDeferred, kEager };
 
+// A fault that tests plant, to see that tests see it: one place in the code of a kernel behaves wrongly every time that it
+// is reached. Places are counted by the order in which threads first come to them.
+enum class Fault : uint8_t {
+  kNone,
+  kNoBarrier,      // __syncthreads does nothing
+  kShortWait,      // a wait for copies leaves one more group under way
+  kDivergentLane,  // one lane stays away from an operation of its warp
+};
+
 struct Schedule {
   Order order = Order::kRoundRobin;
   Copies copies = Copies::kDeferred;
   uint64_t seed = 1;
+  Fault fault = Fault::kNone;
+  int32_t fault_place = 0;  // -1: none, only counted
 };
 
-// What Stream::launch gets as `entry` in this world: how to call the kernel for one thread, and its arguments' sizes.
+// What Stream::launch gets as `entry` in this world: how to call the kernel for one thread. Lives for ever.
 struct Entry {
   void (*kernel)() = nullptr;
   void (*call)(void (*kernel)(), void** arguments) = nullptr;
-  const uint32_t* argument_bytes = nullptr;  // (n_arguments), lives for ever
-  uint32_t n_arguments = 0;
 };
+const Entry* entry_of(void (*kernel)(), void (*call)(void (*)(), void**));
 
 // Runs all blocks. Returns what went wrong, or an empty string; after a failure the launch is left where it stood.
 std::string run(const Launch& launch, const Entry& entry, void** arguments, const Schedule& schedule);
 
-// A launch with copies of its arguments, to be run later, any number of times.
-struct OwnedLaunch {
-  OwnedLaunch(const Launch& launch, const Entry& entry, void** arguments);
-  std::string run(const Schedule& schedule);
-
-  Launch launch;
-  Entry entry;
-  std::vector<std::vector<uint8_t>> arguments;
-};
-
-// Runs every launch at once. The first failure is kept and stops all that comes after.
-class CpuStream final : public Stream {
- public:
-  explicit CpuStream(Schedule schedule = {}) : schedule_(schedule) {}
-  void launch(const Launch& launch, const void* entry, void** arguments) override;
-
-  const std::string& failure() const { return failure_; }
-  void set_schedule(const Schedule& schedule) { schedule_ = schedule; }
-
- private:
-  Schedule schedule_;
-  std::string failure_;
-};
-
-// Writes down what it is asked and runs nothing.
-class RecordingStream final : public Stream {
- public:
-  void launch(const Launch& launch, const void*, void**) override { launches.push_back(launch); }
-  std::vector<Launch> launches;
-};
+// Places that the launches since the last call of this have come to, where this fault was asked for.
+int32_t places_of(Fault fault);
 
 }  // namespace chasqui::cuda::shim

@@ -32,7 +32,7 @@ struct alignas(8) float2 {
 #define blockDim (::chasqui::cuda::shim::block().dim)
 #define gridDim (::chasqui::cuda::shim::block().grid)
 
-inline void __syncthreads() { chasqui::cuda::shim::block().barrier(); }
+__attribute__((always_inline)) inline void __syncthreads() { chasqui::cuda::shim::block().barrier(); }
 
 namespace chasqui::cuda::shim {
 
@@ -50,14 +50,14 @@ T read_slot(const uint8_t* slot) {
 }
 
 template <typename T>
-T shuffle(T value, uint32_t from) {
+__attribute__((always_inline)) inline T shuffle(T value, uint32_t from) {
   const auto slots = block().meet(WarpOp::kShuffle, &value, sizeof value, Unchanged{});
   return read_slot<T>(slots[from % kLanes]);
 }
 
 // The butterfly of shuffles in one meeting: the same additions in the same order, so the same bits.
 template <typename Combine>
-float butterfly(WarpOp op, float value, const Combine& combine) {
+__attribute__((always_inline)) inline float butterfly(WarpOp op, float value, const Combine& combine) {
   const auto slots = block().meet(op, &value, sizeof value, [&](uint8_t (*all)[kSlotBytes]) {
     float from[kLanes], to[kLanes];
     for (uint32_t i = 0; i < kLanes; i++) from[i] = read_slot<float>(all[i]);
@@ -106,7 +106,7 @@ inline void multiply_fragments(uint8_t (*slots)[kSlotBytes]) {
 }
 
 // Slots hold addresses of rows of 16 bytes; each lane gets its piece of four 8 x 8 matrices of 16-bit elements.
-inline void load_matrices(const void* row, bool transposed, uint32_t (&words)[4]) {
+__attribute__((always_inline)) inline void load_matrices(const void* row, bool transposed, uint32_t (&words)[4]) {
   const auto slots = block().meet(WarpOp::kLoadMatrix, &row, sizeof row, [transposed](uint8_t (*all)[kSlotBytes]) {
     uint16_t elements[4][8][8];
     for (uint32_t m = 0; m < 4; m++) {
@@ -137,7 +137,8 @@ inline void start_copy(void* to, const void* from, uint32_t bytes, uint32_t zero
 
 inline void end_copy_group() { block().current().copy_group++; }
 
-inline void wait_for_copies(int32_t groups_left) {
+__attribute__((always_inline)) inline void wait_for_copies(int32_t groups) {
+  const int32_t groups_left = block().groups_left(groups, place());
   Fiber& fiber = block().current();
   size_t landed = 0;
   for (; landed < fiber.copies.size(); landed++) {
@@ -151,8 +152,6 @@ inline void wait_for_copies(int32_t groups_left) {
 
 template <typename... P>
 struct Call {
-  static constexpr uint32_t kBytes[sizeof...(P)] = {static_cast<uint32_t>(sizeof(P))...};
-
   static void run(void (*kernel)(), void** arguments) {
     at(kernel, arguments, std::index_sequence_for<P...>{});
   }
