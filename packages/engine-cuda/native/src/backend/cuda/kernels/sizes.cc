@@ -40,7 +40,7 @@ void widen_for(ScratchSizes* sizes, const DeviceLinear& linear, int32_t rows, co
 const char* refuses(const ModelShape& shape) {
   if (shape.head_dim != 64 && shape.head_dim != 128) return "head_dim is neither 64 nor 128";
   if (shape.n_kv_heads <= 0 || shape.n_heads % shape.n_kv_heads != 0) return "n_kv_heads does not divide n_heads";
-  if (shape.n_heads / shape.n_kv_heads > 16) return "more than 16 query heads share a key-value head";
+  if (shape.n_heads / shape.n_kv_heads > 8) return "more than 8 query heads share a key-value head";
   if (shape.dim % 64 != 0) return "dim is not a multiple of 64";
   if (shape.ffn % 64 != 0) return "ffn is not a multiple of 64";
   return nullptr;
