@@ -5,7 +5,7 @@
 //   node scripts/build-cuda.mjs --if-found    builds where there is nvcc, says in one line where not
 //   node scripts/build-cuda.mjs --if-built    brings an earlier build up to date, and does nothing else
 import { spawnSync } from "node:child_process"
-import { existsSync, globSync } from "node:fs"
+import { existsSync, readdirSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -30,7 +30,7 @@ function findNvcc() {
     ...(process.env.PATH ?? "").split(":").map((place) => join(place, "nvcc")),
     ...["CUDA_HOME", "CUDA_PATH"].flatMap((name) => (process.env[name] ? [join(process.env[name], "bin", "nvcc")] : [])),
     "/usr/local/cuda/bin/nvcc",
-    ...globSync("/usr/local/cuda-*/bin/nvcc").sort().reverse(),
+    ...readdirSync("/usr/local").flatMap((name) => (name.startsWith("cuda-") ? [`/usr/local/${name}/bin/nvcc`] : [])),
   ]
   const works = (path) => path && spawnSync(path, ["--version"], { stdio: "ignore" }).status === 0
   const found = places.find(works)

@@ -15,6 +15,7 @@
 #include "device_runtime.h"
 #include "graphs.h"
 #include "objects.h"
+#include "random_weights.h"
 #include "weights.h"
 
 namespace chasqui {
@@ -45,9 +46,7 @@ class CudaBackend final : public CudaBackendAccess {
 
   Status supports(const WorkShape& shape, KvType kv_type) const override;
   int64_t embedding_bytes(const MatrixView& table) const override { return Pool::rounded(table.rows * table.cols * kShort); }
-  int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const override {
-    return device_linear_bytes(parts, format);
-  }
+  int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const override;
   int64_t kv_page_bytes(const KvShape& shape) const override;
   int64_t workspace_bytes(const WorkShape& shape) const override;
 
@@ -87,6 +86,9 @@ class CudaBackend final : public CudaBackendAccess {
   static std::vector<Claim> claims(CudaWorkspace* work, const DeviceLimits& limits);
 
   WeightLoader loader() { return {*runtime_, pool_, upload_, *threads_}; }
+  WeightKind random_kind(const std::vector<MatrixView>& parts) const;
+  uint64_t next_seed() { return ++seed_; }
+  Target bare_target() { return {&runtime_->stream(), runtime_->limits(), {}}; }
   Target target(const CudaWorkspace& work) { return {&runtime_->stream(), runtime_->limits(), work.scratch}; }
   StepLimits step_limits(const CudaWorkspace& work) const;
   void add(Workspace& work, Op op);
@@ -106,6 +108,7 @@ class CudaBackend final : public CudaBackendAccess {
   CudaWorkspace* collecting_ = nullptr;  // whose step that is
   MatrixView table_;                   // of the last embedding: a tied head shares its memory
   Buffer table_memory_;
+  uint64_t seed_ = 0;
   Status lost_;
 };
 
@@ -142,9 +145,26 @@ int64_t CudaBackend::kv_page_bytes(const KvShape& shape) const {
 
 // ---- what is made once ----
 
+WeightKind CudaBackend::random_kind(const std::vector<MatrixView>& parts) const {
+  const bool is_head = parts.size() == 1 && parts[0].rows == table_.rows;
+  return is_head ? options_.random->head : options_.random->layers;
+}
+
+int64_t CudaBackend::linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const {
+  if (options_.random == nullptr) return device_linear_bytes(parts, format);
+  int64_t rows = 0;
+  for (const MatrixView& part : parts) rows += part.rows;
+  return random_linear_bytes(random_kind(parts), rows, parts[0].cols);
+}
+
 Status CudaBackend::embedding(const MatrixView& table, std::unique_ptr<Embedding>* made) {
   auto embedding = std::make_unique<CudaEmbedding>();
-  if (Status status = load_bf16(loader(), {table}, "the embedding", &embedding->memory); !status.ok()) return status;
+  if (options_.random != nullptr) {
+    if (Status status = pool_.claim(table.rows * table.cols * kShort, "the embedding", &embedding->memory); !status.ok()) return status;
+    random_bf16(bare_target(), embedding->memory, 1.0f, next_seed());
+  } else if (Status status = load_bf16(loader(), {table}, "the embedding", &embedding->memory); !status.ok()) {
+    return status;
+  }
   embedding->table.rows = embedding->memory.as<uint16_t>();
   table_ = table;
   table_memory_ = embedding->memory;
@@ -154,8 +174,8 @@ Status CudaBackend::embedding(const MatrixView& table, std::unique_ptr<Embedding
 
 Status CudaBackend::norm(const MatrixView& weight, double eps, std::unique_ptr<Norm>* made) {
   auto norm = std::make_unique<CudaNorm>();
-  std::vector<float> values(static_cast<size_t>(weight.rows * weight.cols));
-  load_elements(weight.data, weight.type, weight.rows * weight.cols, values.data());
+  std::vector<float> values(static_cast<size_t>(weight.rows * weight.cols), 1.0f);
+  if (options_.random == nullptr) load_elements(weight.data, weight.type, weight.rows * weight.cols, values.data());
   if (Status status = load_floats(loader(), values, "a norm", &norm->memory); !status.ok()) return status;
   norm->norm = {norm->memory.as<float>(), static_cast<float>(eps)};
   *made = std::move(norm);
@@ -166,8 +186,15 @@ Status CudaBackend::linear(const std::vector<MatrixView>& parts, LinearLayout, W
                            std::unique_ptr<Linear>* made) {
   auto linear = std::make_unique<CudaLinear>();
   const bool is_table = parts.size() == 1 && parts[0].quant == nullptr && parts[0].data == table_.data &&
-                        parts[0].type == table_.type && format == WeightFormat::kAsStored;
-  if (is_table) {
+                        parts[0].type == table_.type && parts[0].rows == table_.rows && format == WeightFormat::kAsStored;
+  if (options_.random != nullptr) {
+    int64_t rows = 0;
+    for (const MatrixView& part : parts) rows += part.rows;
+    if (Status status = random_linear(bare_target(), *runtime_, pool_, random_kind(parts), rows, parts[0].cols, next_seed(), linear.get());
+        !status.ok()) {
+      return status;
+    }
+  } else if (is_table) {
     linear->codes = table_memory_;
     linear->linear.out = static_cast<int32_t>(parts[0].rows);
     linear->linear.in = static_cast<int32_t>(parts[0].cols);
@@ -207,6 +234,12 @@ Status CudaBackend::kv_cache(const KvShape& shape, std::unique_ptr<KvCache>* mad
   const int64_t half = kv_page_bytes(shape) / 2 * shape.n_pages;
   if (Status status = pool_.claim(half, "the cached keys", &cache->keys); !status.ok()) return status;
   if (Status status = pool_.claim(half, "the cached values", &cache->values); !status.ok()) return status;
+  if (options_.random != nullptr) {
+    for (const Buffer* half_cache : {&cache->keys, &cache->values}) {
+      if (shape.type == KvType::kFp8) random_codes(bare_target(), *half_cache, next_seed());
+      else random_bf16(bare_target(), *half_cache, 1.0f, next_seed());
+    }
+  }
   cache->kv.keys = cache->keys.as();
   cache->kv.values = cache->values.as();
   cache->kv.kind = shape.type == KvType::kFp8 ? KvKind::kFp8 : KvKind::kBF16;
@@ -351,7 +384,7 @@ void CudaBackend::copy_page(KvCache& cache, int32_t from, int32_t to, int32_t) {
   ModelShape shape;
   shape.n_kv_heads = kv.n_kv_heads;
   shape.head_dim = kv.head_dim;
-  cuda::copy_page({&runtime_->stream(), runtime_->limits(), {}}, shape, kv.kv, from, to);
+  cuda::copy_page(bare_target(), shape, kv.kv, from, to);
 }
 
 // Whatever goes wrong after loading leaves the device in a state that nobody knows.

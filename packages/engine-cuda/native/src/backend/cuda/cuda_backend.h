@@ -17,11 +17,14 @@ namespace cuda {
 
 class Runtime;
 class Graphs;
+struct RandomWeights;
 
 struct CudaOptions {
   bool batch_independent = false;
   bool graphs = true;   // record and replay steps
   int32_t threads = 0;  // of the host, while loading
+  // Given: views say only shapes, and everything is random and made on the device.
+  const RandomWeights* random = nullptr;
 };
 
 // The same on a runtime that is there already, with a look inside for tests and benches.

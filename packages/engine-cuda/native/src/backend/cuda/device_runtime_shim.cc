@@ -43,6 +43,7 @@ int64_t unmapped(void* memory) {
 
 ShimRuntime::ShimRuntime(const ShimOptions& options) : options_(options) {
   stream_.pretends = options.pretends;
+  stream_.schedule = options.schedule;
   const DeviceLimits& limits = options.limits;
   facts_ = {"a CPU in place of a GPU", limits.capability / 10, limits.capability % 10, limits.sms, 1 << 20,
             limits.shared_per_block,    13000,                 13000,                 false};
@@ -72,6 +73,11 @@ void ShimRuntime::release_pinned(void* memory) { unmapped(memory); }
 Status ShimRuntime::copy(void* to, const void* from, int64_t bytes) {
   stream_.queue([=] { std::memmove(to, from, static_cast<size_t>(bytes)); });
   return {};
+}
+
+Status ShimRuntime::launched() {
+  if (stream_.failure.empty()) return {};
+  return failure(Reason::kDeviceLost, "A kernel failed on the CPU shim: " + stream_.failure, "Report this as a bug.");
 }
 
 Status ShimRuntime::begin_capture() {

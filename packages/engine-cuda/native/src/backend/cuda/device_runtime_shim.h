@@ -12,6 +12,7 @@ struct ShimOptions {
   // Write launches down instead of running them; memory is address space that nobody may touch.
   bool pretends = false;
   int64_t memory_bytes = int64_t{4} << 30;
+  shim::Schedule schedule;
   DeviceLimits limits = {4, 80, 99 << 10, 100 << 10};  // small, so that a CPU is done soon
 };
 
@@ -33,8 +34,8 @@ class ShimRuntime : public Runtime {
   Status download(void* pinned, const void* device, int64_t bytes) override { return copy(pinned, device, bytes); }
   Status copy(void* to, const void* from, int64_t bytes) override;
 
-  Status wait() override { return {}; }
-  Status launched() override { return {}; }
+  Status wait() override { return launched(); }
+  Status launched() override;
 
   Status begin_capture() override;
   Status end_capture(Graph* made) override;

@@ -1,69 +1,47 @@
 // See shim_stream.h.
 #include "shim_stream.h"
 
-#include <cstring>
 #include <memory>
 #include <utility>
 
-#include "shim/run.h"
-
 namespace chasqui::cuda {
 
-namespace {
-
-// A launch with its arguments in memory of its own.
-struct KeptLaunch {
-  Launch launch;
-  const void* entry;
-  std::vector<std::unique_ptr<std::byte[]>> arguments;
-
-  KeptLaunch(const Launch& from, const void* entry, void** values) : launch(from), entry(entry) {
-    for (uint32_t i = 0; i < from.n_arguments; i++) {
-      arguments.push_back(std::make_unique<std::byte[]>(from.argument_bytes[i]));
-      std::memcpy(arguments.back().get(), values[i], from.argument_bytes[i]);
-    }
-  }
-
-  void run() const {
-    std::vector<void*> pointers;
-    for (const auto& argument : arguments) pointers.push_back(argument.get());
-    run_on_cpu(launch, entry, pointers.data());
-  }
-};
-
-}  // namespace
-
 void ShimStream::launch(const Launch& launch, const void* entry, void** arguments) {
-  const LaunchRecord record{launch.kernel, launch.grid, launch.block, launch.cluster, launch.shared_bytes, launch.overlaps};
-  if (capture == nullptr) {
-    note(record);
-    if (!pretends) run_on_cpu(launch, entry, arguments);
+  const auto& kernel = *static_cast<const shim::Entry*>(entry);
+  if (capture != nullptr) {
+    const auto kept = std::make_shared<shim::OwnedLaunch>(launch, kernel, arguments);
+    capture->launches.push_back(launch);
+    capture->work.push_back([kept, this] { return kept->run(schedule); });
     return;
   }
-  const auto kept = std::make_shared<KeptLaunch>(launch, entry, arguments);
-  capture->launches.push_back(record);
-  capture->work.push_back([kept] { kept->run(); });
+  note(launch);
+  if (!pretends && failure.empty()) failure = shim::run(launch, kernel, arguments, schedule);
 }
 
 void ShimStream::queue(std::function<void()> work) {
   if (capture != nullptr) {
-    capture->work.push_back(std::move(work));
+    capture->work.push_back([work = std::move(work)] {
+      work();
+      return std::string();
+    });
     return;
   }
   n_copies++;
-  if (!pretends) work();
+  if (!pretends && failure.empty()) work();
 }
 
 void ShimStream::replay(const GraphHandle& graph) {
   n_replays++;
-  for (const LaunchRecord& record : graph.launches) note(record);
+  for (const Launch& launch : graph.launches) note(launch);
   if (pretends) return;
-  for (const auto& work : graph.work) work();
+  for (const auto& work : graph.work) {
+    if (failure.empty()) failure = work();
+  }
 }
 
-void ShimStream::note(const LaunchRecord& record) {
+void ShimStream::note(const Launch& launch) {
   n_launches++;
-  if (keeps_records) records.push_back(record);
+  if (keeps_records) records.push_back(launch);
 }
 
 }  // namespace chasqui::cuda

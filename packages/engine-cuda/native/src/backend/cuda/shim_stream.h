@@ -9,19 +9,13 @@
 #include <vector>
 
 #include "kernels/launch.h"
+#include "shim/cpu_device.h"
 
 namespace chasqui::cuda {
 
-struct LaunchRecord {
-  std::string kernel;
-  Dim grid, block, cluster;
-  uint32_t shared_bytes = 0;
-  bool overlaps = false;
-};
-
 struct GraphHandle {
-  std::vector<std::function<void()>> work;
-  std::vector<LaunchRecord> launches;
+  std::vector<std::function<std::string()>> work;  // gives what went wrong
+  std::vector<Launch> launches;
 };
 
 class ShimStream final : public Stream {
@@ -32,14 +26,16 @@ class ShimStream final : public Stream {
   void replay(const GraphHandle& graph);
 
   bool pretends = false;
+  shim::Schedule schedule;
   GraphHandle* capture = nullptr;  // where work goes instead of running
+  std::string failure;             // of a kernel; nothing runs after it
   // What has run, replays included, for tests that look.
   bool keeps_records = false;
-  std::vector<LaunchRecord> records;
+  std::vector<Launch> records;
   int64_t n_launches = 0, n_copies = 0, n_replays = 0;
 
  private:
-  void note(const LaunchRecord& record);
+  void note(const Launch& launch);
 };
 
 }  // namespace chasqui::cuda

@@ -106,9 +106,10 @@ struct PackedForm {
   int64_t row_bytes() const { return kind == WeightKind::kInt4 || kind == WeightKind::kTable4 ? in / 2 : in; }
   int64_t groups() const { return group == 0 ? 1 : (in + group - 1) / group; }
   int64_t row_groups() const { return round_up(out, 2 * kRowsTogether) / kRowsTogether; }
-  int64_t code_bytes() const { return packed_code_bytes(kind, static_cast<int32_t>(out), static_cast<int32_t>(in)); }
+  PackShape shape() const { return {kind, static_cast<int32_t>(out), static_cast<int32_t>(in), group}; }
+  int64_t code_bytes() const { return packed_code_bytes(shape()); }
   int64_t scale_width() const { return scale_kind == ScaleKind::kF32 ? 4 : 2; }
-  int64_t scale_count() const { return packed_scale_count(static_cast<int32_t>(out), static_cast<int32_t>(in), group); }
+  int64_t scale_count() const { return packed_scale_count(shape()); }
   int64_t bytes() const {
     return Pool::rounded(code_bytes()) + Pool::rounded(scale_count() * scale_width()) +
            (has_zeros ? Pool::rounded(scale_count()) : 0);
@@ -125,6 +126,7 @@ Status upload_bytes(const WeightLoader& loader, const void* data, int64_t bytes,
 // fill(first_row, rows, group): codes and scales of `rows` rows from first_row on.
 template <typename Fill>
 Status upload_packed(const WeightLoader& loader, const PackedForm& form, const Fill& fill, CudaLinear* made) {
+  const PackShape shape = form.shape();
   const int64_t row_groups = form.row_groups();
   const int64_t unit_bytes = form.code_bytes() / row_groups;
   const int64_t unit_scales = form.scale_count() / row_groups;
@@ -142,10 +144,10 @@ Status upload_packed(const WeightLoader& loader, const PackedForm& form, const F
       group.scales.resize(static_cast<size_t>(kRowsTogether * form.groups()));
       if (form.has_zeros) group.zeros.resize(group.scales.size());
       fill(at * kRowsTogether, rows, &group);
-      const auto groups = static_cast<int32_t>(form.groups());
-      pack_codes(form.kind, group.codes.data(), rows, static_cast<int32_t>(form.in), 0, static_cast<uint8_t*>(piece) + i * unit_bytes);
-      pack_scales(form.scale_kind, group.scales.data(), rows, groups, 0, scales.data() + at * unit_scales * form.scale_width());
-      if (form.has_zeros) pack_zeros(group.zeros.data(), rows, groups, 0, zeros.data() + at * unit_scales);
+      // Eight rows lie together, so each group is packed as the first of a matrix that begins with it.
+      pack_codes(shape, group.codes.data(), rows, 0, static_cast<uint8_t*>(piece) + i * unit_bytes);
+      pack_scales(shape, form.scale_kind, group.scales.data(), rows, 0, scales.data() + at * unit_scales * form.scale_width());
+      if (form.has_zeros) pack_zeros(shape, group.zeros.data(), rows, 0, zeros.data() + at * unit_scales);
     });
   });
   if (status.ok()) status = upload_bytes(loader, scales.data(), static_cast<int64_t>(scales.size()), &made->scales);

@@ -35,10 +35,6 @@ struct Launch {
   // The kernel waits itself (griddepcontrol.wait) before it touches what earlier kernels wrote, so it may start while the
   // one before it in the stream drains: launch with the programmatic stream serialization attribute where the chip has it.
   bool overlaps = false;
-  // sizeof of each argument, for a stream that keeps a launch and runs it later: it copies what `arguments` points to, as
-  // the driver does, which knows the sizes from the kernel itself.
-  uint32_t n_arguments = 0;
-  const uint32_t* argument_bytes = nullptr;
 };
 
 class Stream {
