@@ -128,8 +128,11 @@ export interface Addon {
 
 const require = createRequire(import.meta.url)
 
-/** The build's output, next to `src` and `dist`. */
-const candidates = ["../build/native/chasqui.node", "../build/native/Release/chasqui.node"].map((path) =>
+/**
+ * The build's output, next to `src` and `dist`. The one with CUDA can do all that the other can, also on a machine without
+ * a GPU, so it comes first; it is there where `pnpm build:cuda` was run.
+ */
+const candidates = ["../build/cuda/chasqui.node", "../build/native/chasqui.node"].map((path) =>
   fileURLToPath(new URL(path, import.meta.url)),
 )
 
