@@ -12,7 +12,7 @@ struct ShimOptions {
   // Write launches down instead of running them; memory is address space that nobody may touch.
   bool pretends = false;
   int64_t memory_bytes = int64_t{4} << 30;
-  shim::Schedule schedule;
+  shim::Schedule schedule = shim::process_schedule();
   DeviceLimits limits = {4, 80, 99 << 10, 100 << 10};  // small, so that a CPU is done soon
 };
 

@@ -133,7 +133,7 @@ UNROLL
 UNROLL
     for (int i = 0; i < kFloats; i++) mine[i * kGemmThreads] = flat[i];
     fence_device();
-    __syncthreads();
+    __syncthreads();  // all have left their sums, and nobody reads the last stage any more
     auto* before = reinterpret_cast<uint32_t*>(shared);
     if (threadIdx.x == 0) *before = atomic_add(a.counters + block, 1);
     __syncthreads();
@@ -208,10 +208,7 @@ UNROLL
     }
 UNROLL
     for (int m = 0; m < kTiles; m++) flush<kTiles8>(total[m], part[m], of_rows[m]);
-    if (gridDim.z > 1) {
-      __syncthreads();  // the first bytes of shared memory change their use
-      if (!meet_slices(total)) return;
-    }
+    if (gridDim.z > 1 && !meet_slices(total)) return;
     finish(total, live);
   }
 };

@@ -233,7 +233,7 @@ struct SampleRow {
   int32_t first_occurrence = 0, n_occurrences = 0;
   int32_t first_banned = 0, n_banned = 0;
   int32_t mask = -1;           // -1: all tokens are permitted
-  int32_t with_logprob = 0;    // 1: Sampled::log_total is filled
+  int32_t with_logprob = 0;    // 1: Sampled has log-probabilities
 };
 
 struct Sampled {
@@ -246,12 +246,13 @@ struct SampleStep {
   const SampleRow* rows = nullptr;      // (count)
   const TokenAmount* lists = nullptr;
   const int32_t* banned = nullptr;
+  float* originals = nullptr;           // like lists: memory for what with_logprob has to remember
   const uint32_t* masks = nullptr;      // (n_masks, mask_words)
   int32_t mask_words = 0;               // ceil(vocab / 32)
   const int32_t* live = nullptr;        // (1): rows to sample; the rest of `count` is left alone
 };
 
-// Overwrites the logits with those after penalties. sampled: (count).
+// Overwrites the logits with those after penalties. sampled: (count). vocab < 2^18.
 void sample(const Target& target, int32_t vocab, const SampleStep& step, int32_t count, float* logits, Sampled* sampled);
 
 // ---- For benches: weights made on the device ----

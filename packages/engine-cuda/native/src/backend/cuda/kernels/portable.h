@@ -29,15 +29,13 @@ namespace chasqui::cuda {
 // ---- launching ----
 
 template <typename... P>
-void start(Stream& stream, Launch launch, void (*kernel)(P...), std::type_identity_t<P>... arguments) {
-  static constexpr uint32_t kBytes[] = {static_cast<uint32_t>(sizeof(P))...};
+void start(Stream& stream, const Launch& launch, void (*kernel)(P...), std::type_identity_t<P>... arguments) {
   void* addresses[] = {&arguments...};
-  launch.n_arguments = sizeof...(P);
-  launch.argument_bytes = kBytes;
 #ifdef __CUDACC__
   stream.launch(launch, reinterpret_cast<const void*>(kernel), addresses);
 #else
-  stream.launch(launch, shim::entry_of(reinterpret_cast<void (*)()>(kernel), &shim::Call<P...>::run), addresses);
+  static constexpr uint32_t kBytes[] = {static_cast<uint32_t>(sizeof(P))...};
+  stream.launch(launch, shim::entry_of({reinterpret_cast<void (*)()>(kernel), &shim::Call<P...>::run, kBytes, sizeof...(P)}), addresses);
 #endif
 }
 

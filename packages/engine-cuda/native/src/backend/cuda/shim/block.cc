@@ -72,7 +72,6 @@ namespace chasqui::cuda::shim {
 namespace {
 
 constexpr size_t kStack = 64 * 1024;
-constexpr uint32_t kMaxThreads = 1024;
 constexpr uint32_t kAbsentLane = 5;  // of a divergent operation
 constexpr size_t kGuard = 256;  // behind shared memory
 constexpr uint8_t kNothing = 0xFF;  // four of them are a NaN, two a bf16 NaN
@@ -125,10 +124,6 @@ const StackBounds& own_stack() {
   return bounds;
 }
 #endif
-
-std::string name_of(const Dim& index) {
-  return "(" + std::to_string(index.x) + ", " + std::to_string(index.y) + ", " + std::to_string(index.z) + ")";
-}
 
 }  // namespace
 
@@ -201,12 +196,6 @@ bool Block::is_faulty(Fault fault, const void* place) {
   const auto index = static_cast<int32_t>(found - known.begin());
   if (found == known.end()) known.push_back(place);
   return schedule_.fault_place == index;
-}
-
-int32_t places_of(Fault fault) {
-  const auto count = static_cast<int32_t>(block().places[static_cast<size_t>(fault)].size());
-  block().places[static_cast<size_t>(fault)].clear();
-  return count;
 }
 
 void Block::barrier() {
@@ -325,7 +314,7 @@ void Block::switch_to(Fiber* from, Fiber* to) {
 
 // Gives up the block: fibers are left where they are, and their stacks are used again by the next one.
 void Block::fail(const std::string& what) {
-  failure_ = "Block " + name_of(index) + ": " + what;
+  failure_ = "Block " + index_text(index) + ": " + what;
   Fiber* from = current_;
   from->waits = Wait::kEnded;
   switch_to(from, &main_);
@@ -341,28 +330,6 @@ std::string Block::waiting() const {
             (fiber.waits == Wait::kBarrier ? " at __syncthreads" : " in an operation of its warp");
   }
   return text;
-}
-
-std::string run(const Launch& launch, const Entry& entry, void** arguments, const Schedule& schedule) {
-  const Dim& grid = launch.grid;
-  Block& one = block();
-  one.dim = launch.block;
-  one.grid = grid;
-  const uint64_t n = static_cast<uint64_t>(grid.x) * grid.y * grid.z;
-  const uint32_t threads = one.dim.x * one.dim.y * one.dim.z;
-  if (n == 0 || threads == 0 || threads > kMaxThreads || threads % kLanes != 0 || grid.y > 65535 || grid.z > 65535) {
-    return std::string(launch.kernel) + " was launched with a grid of " + name_of(grid) + " blocks of " + name_of(one.dim) +
-           " threads.";
-  }
-  // Blocks may come in any order; from the last to the first is one that nobody writes by accident.
-  for (uint64_t i = 0; i < n; i++) {
-    const uint64_t at = schedule.order == Order::kShuffled ? n - 1 - i : i;
-    one.index = {static_cast<uint32_t>(at % grid.x), static_cast<uint32_t>(at / grid.x % grid.y),
-                 static_cast<uint32_t>(at / (static_cast<uint64_t>(grid.x) * grid.y))};
-    std::string failure = one.run(launch, entry, arguments, schedule);
-    if (!failure.empty()) return std::string(launch.kernel) + ": " + failure;
-  }
-  return {};
 }
 
 }  // namespace chasqui::cuda::shim

@@ -13,6 +13,7 @@
 namespace chasqui::cuda::shim {
 
 constexpr uint32_t kLanes = 32;
+constexpr uint32_t kMaxThreads = 1024;
 constexpr size_t kSlotBytes = 64;
 
 // What lanes do together; lanes that meet must agree on it.
@@ -120,6 +121,8 @@ class Block {
   uint64_t random_ = 1;
   std::string failure_;
 };
+
+std::string index_text(const Dim& index);
 
 // The block that this OS thread runs.
 Block& block();

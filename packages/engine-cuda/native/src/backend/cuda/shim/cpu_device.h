@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "../kernels/launch.h"
 
@@ -45,11 +46,27 @@ struct Schedule {
 struct Entry {
   void (*kernel)() = nullptr;
   void (*call)(void (*kernel)(), void** arguments) = nullptr;
+  const uint32_t* argument_bytes = nullptr;  // (n_arguments)
+  uint32_t n_arguments = 0;
 };
-const Entry* entry_of(void (*kernel)(), void (*call)(void (*)(), void**));
+// The one entry of a kernel.
+const Entry* entry_of(const Entry& entry);
 
 // Runs all blocks. Returns what went wrong, or an empty string; after a failure the launch is left where it stood.
 std::string run(const Launch& launch, const Entry& entry, void** arguments, const Schedule& schedule);
+
+// A launch with copies of its arguments, to be run later, any number of times.
+struct OwnedLaunch {
+  OwnedLaunch(const Launch& launch, const Entry& entry, void** arguments);
+  std::string run(const Schedule& schedule);
+
+  Launch launch;
+  Entry entry;
+  std::vector<std::vector<uint8_t>> arguments;
+};
+
+// What devices of this process begin with. Tests change it.
+Schedule& process_schedule();
 
 // Places that the launches since the last call of this have come to, where this fault was asked for.
 int32_t places_of(Fault fault);
