@@ -253,6 +253,32 @@ TEST(the_trained_model_has_the_logits_of_the_cpu_and_the_reference) {
   CHECK_NEAR(relative_rms(got, cpu), 0.0, 0.02);
 }
 
+TEST(the_trained_model_has_the_perplexity_of_the_cpu) {
+  const Trained model = trained();
+  const OnDevice on = on_device(model.config, model.weights);
+  if (!on) return;
+  const auto cpu = on_cpu(model);
+  double sums[2] = {};
+  int32_t n = 0;
+  for (const std::vector<int32_t>& tokens : likely_prompts(model)) {
+    const auto length = static_cast<int32_t>(tokens.size());
+    Forward* const engines[] = {on.forward.get(), cpu.get()};
+    for (int32_t which = 0; which < 2; which++) {
+      const auto logits = run_chunks(*engines[which], tokens, 512, pages_from(0, length));
+      for (int32_t i = 0; i + 1 < length; i++) {
+        const float* row = logits.data() + static_cast<int64_t>(i) * model.config.vocab;
+        double total = 0;
+        for (int32_t v = 0; v < model.config.vocab; v++) total += std::exp(static_cast<double>(row[v]));
+        sums[which] += std::log(total) - static_cast<double>(row[tokens[static_cast<size_t>(i) + 1]]);
+      }
+    }
+    n += length - 1;
+  }
+  const double ratio = std::exp((sums[0] - sums[1]) / n);
+  std::printf("  perplexity %.4f, %.5f of the CPU's\n", std::exp(sums[0] / n), ratio);
+  CHECK_NEAR(ratio, 1.0, 0.002);
+}
+
 TEST(the_trained_model_writes_what_it_writes_on_the_cpu) {
   const Trained model = trained();
   const auto prompts = likely_prompts(model);
