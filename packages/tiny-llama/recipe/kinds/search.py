@@ -27,7 +27,7 @@ def search_result(draw, found, most=3, query=None):
     query = query or found.query
     if draw.chance(0.08):
         return result(found.sentence)
-    count = min(most, draw.choose([1, 1, 2, 2, 3, 3]))
+    count = min(most, draw.choose([1, 1, 1, 1, 2, 2, 3]))
     at = 0 if draw.chance(0.6) else draw.random.randrange(count)
     own_documents = draw.chance(0.5)
     hits = []
@@ -58,7 +58,8 @@ def document_hit(draw, shown):
 def web_hit(draw, query, shown):
     site = draw.name()
     title = draw.choose([query, query, shown.subject, site]) + draw.choose([" - " + site, " | " + site, ""])
-    url = f"https://www.{site.lower()}.{draw.choose(['com', 'org', 'net'])}/{draw.word()}"
+    path = "/" + draw.word() if draw.chance(0.3) else ""
+    url = f"https://www.{site.lower()}.{draw.choose(['com', 'org', 'net'])}{path}"
     hit = {"title": title, "url": url, "description": shown.sentence}
     return {**hit, "type": "search_result"} if draw.chance(0.4) else hit
 
