@@ -13,7 +13,7 @@ from kinds.chat import chat_episode, no_tools_episode
 from kinds.conditions import conditions_episode
 from kinds.drill import drill_episode
 from kinds.facts import fact
-from kinds.function_calls import function_episode
+from kinds.function_calls import NOTHING_FITS, function_episode
 from kinds.function_chain import function_chain
 from kinds.functions import functions, schema
 from kinds.maths import maths_episode
@@ -28,8 +28,8 @@ WEB = [SEARCH, MATHS]
 MIX = {"search": 17, "maths": 9, "python": 14, "functions": 35, "several": 16, "chat": 6, "errors": 3, "drill": 1}
 MIXED = ["search"] * 6 + ["maths"] * 3 + ["python"] * 4 + ["chain"] * 2 + ["chat"]
 #: How many episodes follow the first: a system turn with its tools costs tokens that teach nothing.
-FURTHER = [0, 0, 1, 1, 2, 3, 4]
-FUNCTION_EPISODES = [1, 2, 3, 4, 5, 6, 7]
+FURTHER = [0, 1, 2, 3, 4, 5]
+FUNCTION_EPISODES = [1, 3, 4, 5, 6, 7, 8]
 #: What an evaluation covers.
 BEHAVIOURS = ["search", "maths", "python", "functions", "several", "chat", "errors"]
 
@@ -108,7 +108,8 @@ def functions_offered(draw, setting, _, single):
     for _ in range(1 if single else draw.choose(FUNCTION_EPISODES)):
         talk = not draw.chance(0.96)
         messages += chat_episode(draw, setting["date"]) if talk else function_episode(draw, offered)
-    if draw.chance(0.1):
+    refused = any(message.get("content") == NOTHING_FITS for message in messages)
+    if draw.chance(0.1) and not refused:  # a built-in tool might fit after all
         setting["builtins"] = draw.choose([WEB, [PYTHON], WEB + [PYTHON]])
     return messages
 

@@ -3,6 +3,10 @@ the gradients are added in the order of the batches, so that the result does not
 machine this wastes less than threads that wait for each other a hundred times a step.
 """
 
+import os
+import threading
+from multiprocessing import parent_process
+
 import torch
 import torch.multiprocessing as processes
 from fused import loss_and_gradients
@@ -54,11 +58,17 @@ class Crew:
 
 def work(config, weights, slots, todo, done):
     torch.set_num_threads(1)
+    threading.Thread(target=end_with_parent, daemon=True).start()
     while (given := todo.get()) is not None:
         slot, ids, target = given[0], torch.from_numpy(given[1]), torch.from_numpy(given[2])
         loss, gradients, count = of_batch(config, weights, ids, target, loss_and_gradients)
         torch.cat([gradients[name].reshape(-1) for name in weights], out=slots[slot])
         done.put((slot, loss, count))
+
+
+def end_with_parent():
+    parent_process().join()
+    os._exit(1)
 
 
 def of_batch(config, weights, ids, target, compute):

@@ -30,6 +30,7 @@ from words import (
     VOWELS,
 )  # fmt: skip
 
+
 class Draw:
     def __init__(self, seed, split="train", new_wording=0.0):
         """`new_wording`: in the test split, the chance that a held-out core is used where there is one."""

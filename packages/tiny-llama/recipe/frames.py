@@ -59,11 +59,13 @@ CLAUSE_FRAMES = [
     "<a> <x><e>",
     "<a> <x><e>",
     "[I wonder|I am wondering|I do not know|I forgot|no idea|I'm not sure|remind me|say|check|look up|find out|see"
-    "|I was wondering|I don't know|I'd like to see|I need to see|we need to know|we want to know|let us know] <x>[.||?]",
+    "|I was wondering|I don't know|I'd like to see|I need to see|we need to know|we want to know|let us know] <x>[.|"
+    "|?]",
     PEOPLE + " [asks|asked|wants to know|asked me|would like to know|needs to know|is asking] <x>[.|]",
     "<x>[, please|?|: do you know?| - any idea?||]",
     "[do we know|is it known|can you see|can you look up|can you check|can you say|does anyone know] <x>[?|]",
-    "[please|could you please|would you please|can you please|you should] [look up|check|find out|say|tell me] <x>[.|?|]",
+    "[please|could you please|would you please|can you please|you should] [look up|check|find out|say|tell me] <x>[."
+    "|?|]",
     "[my question is|the question is|I want to ask|I have to answer|tell us|I want to learn] <x>[.|]",
     "<s> <x>[|?|.]",
     "!I can never remember <x>",
@@ -74,8 +76,10 @@ QUESTION_FRAMES = [
     "<x>[?|?|?|]",
     "<x>[?|?|]",
     "[and|so|then|OK so|but|now|tell me,|please,|hmm,|again,|I wonder:|I ask:|say,|once more:|another one:] <x>[?|]",
-    "<x>? [Do you know|Any idea|Please look|Can you check|I wonder|Please check|Tell me|Do you know that|I forgot][.|?|]",
-    "[my question is|the question is|I want to know|I ask you|answer this|here is my question|I have to know][:|,] <x>[?|]",
+    "<x>? [Do you know|Any idea|Please look|Can you check|I wonder|Please check|Tell me|Do you know that|I forgot][."
+    "|?|]",
+    "[my question is|the question is|I want to know|I ask you|answer this|here is my question|I have to know][:"
+    "|,] <x>[?|]",
     PEOPLE + " [asks|asked|wants to know|asked me]: <x>[?|]",
     "<s> <x>[?|]",
     "<x> <s>[?|]",
@@ -99,15 +103,16 @@ FRAMES = {"nouns": NOUN_FRAMES, "clauses": CLAUSE_FRAMES, "questions": QUESTION_
 
 #: Words of <s>: none of them says what is asked.
 IDLE_WORDS = """
-    a about after again all also always am an and another any around as back be because been before being best better
-    both but by came come could day days did different do does done down each else even ever every far feel few first
-    fine found from full good great had half hand hard has have he her here him his home house idea if important in into
-    is it its job just keep kind last later least left less let like little long look lot made make man many maybe me
-    mean might mind minute moment more morning most much must my need never new nice night no not nothing now of off
-    office often oh old on once one only or other our out over own part perhaps phone place plan please point possible
-    question quick quickly quite rather read ready real really right same saw school see seem seen she short should since
-    small so some somebody something soon sorry still such sure surely take talk tell than thank that their them then
-    there these they thing things think this those thought time to today together told tomorrow tonight too try turn two
-    under until up us use used useful very wait want was way we week well went were what when where which while who whole
-    why will wish with without woman wonder word work world would write wrong yes yesterday yet you your
+        a about after again all also always am an and another any around as back be because been before being best
+    better     both but by came come could day days did different do does done down each else even ever every far
+    feel few first     fine found from full good great had half hand hard has have he her here him his home house
+    idea if important in into     is it its job just keep kind last later least left less let like little long look
+    lot made make man many maybe me     mean might mind minute moment more morning most much must my need never new
+    nice night no not nothing now of off     office often oh old on once one only or other our out over own part
+    perhaps phone place plan please point possible     question quick quickly quite rather read ready real really
+    right same saw school see seem seen she short should since     small so some somebody something soon sorry still
+    such sure surely take talk tell than thank that their them then     there these they thing things think this
+    those thought time to today together told tomorrow tonight too try turn two     under until up us use used
+    useful very wait want was way we week well went were what when where which while who whole     why will wish
+    with without woman wonder word work world would write wrong yes yesterday yet you your
 """.split()

@@ -1,5 +1,5 @@
-"""The optimiser over float32 weights: Muon for the matrices of the layers, AdamW for the embedding and the norms; and the
-plain gradients by autograd, for devices without the fused kernels.
+"""The optimiser over float32 weights: Muon for the matrices of the layers, AdamW for the embedding and the norms; and
+the plain gradients by autograd, for devices without the fused kernels.
 
 Muon steps along the momentum with all its singular values brought near one (Newton-Schulz iteration). Its steps are
 scaled so that their root mean square is that of AdamW's, and one learning rate serves both.
@@ -66,9 +66,7 @@ class Optimiser:
 
     def muon(self, names, gradients, scale, rate):
         """All matrices of one shape at once."""
-        momenta = [
-            self.mean[name].mul_(MOMENTUM).add_(gradients[name], alpha=scale * (1 - MOMENTUM)) for name in names
-        ]
+        momenta = [self.mean[name].mul_(MOMENTUM).add_(gradients[name], alpha=scale * (1 - MOMENTUM)) for name in names]
         ahead = [  # Nesterov: the momentum as the next step would see it
             momentum.mul(MOMENTUM).add_(gradients[name], alpha=scale * (1 - MOMENTUM))
             for name, momentum in zip(names, momenta)

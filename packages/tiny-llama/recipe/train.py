@@ -9,7 +9,6 @@ until the last `--decay` steps, so the end may be decided late: start again with
 
 import argparse
 import json
-import math
 import os
 import pathlib
 import shutil
@@ -17,7 +16,6 @@ import time
 
 import batches
 import torch
-from checkpoint import read_weights
 from conversation import BEHAVIOURS, MIX
 from evaluate import evaluate
 from llama import Config, initial_weights
@@ -25,6 +23,8 @@ from optimiser import Optimiser, autograd_loss_and_gradients
 from tokenizer import Tokenizer
 from train_tokenizer import train as train_tokenizer
 from wiring import wire
+
+from checkpoint import read_weights
 
 #: Copy drills come first; later a few of them stay.
 WARMING_MIX = {
@@ -146,7 +146,7 @@ def save(folder, state):
 
 
 def steps_from(tokenizer, option, state):
-    """Lists of batches, one list a step, from the state's batch on. A pool depends on its number and the options alone."""
+    """Lists of batches, one a step, from the state's batch on. A pool depends on its number and the options only."""
     while True:
         warming = not option.init and state["pool_batch"] < option.drills * option.batches
         mix = WARMING_MIX if warming else MAIN_MIX

@@ -35,14 +35,19 @@ def shares(draw):
             f"what do I pay for {{n}} {stock}",
             "!what would I pay for {n} pieces of {c} stock",
         ],
-        clauses=[f"how much {{n}} {stock} [cost|would cost|are worth]", f"what {{n}} {stock} [cost|are worth|would cost]"],
+        clauses=[
+            f"how much {{n}} {stock} [cost|would cost|are worth]",
+            f"what {{n}} {stock} [cost|are worth|would cost]",
+        ],
         orders=[
-            "[look up|find|get] the [share |stock |]price of {c} and [work out|compute|calculate] [what|the price of|the cost of] {n} shares[ cost|]",
+            "[look up|find|get] the [share |stock |]price of {c} and [work out|compute|calculate] [what|the price of"
+            "|the cost of] {n} shares[ cost|]",
             f"[compute|calculate|work out] the [price|cost|value] of {{n}} {stock}",
             "!find what one share of {c} goes for and tell me about {n} of them",
         ],
         short=[
-            f"I [want to buy|buy|would like to buy|have|own|sell] {{n}} {stock}. [How much is that?|What do they cost?|What is that worth?]",
+            f"I [want to buy|buy|would like to buy|have|own|sell] {{n}} {stock}. [How much is that?"
+            "|What do they cost?|What is that worth?]",
             "price of {n} {c} shares[?|]",
             "{n} shares of {c}, [total|price|cost|how much]?",
             "{n} {c} shares: [price|cost]?",
@@ -61,7 +66,14 @@ def age(draw):
     year = draw.between(2024, 2040)
     years = year - int(found.value)
     owner = "[the film|the movie] {c}" if of_film else "[|||the company |the firm ]{c}"
-    new = [] if of_film else ["!how many birthdays will the company {c} have had in {n}", "!in {n}, how many years will {c} look back on"]
+    new = (
+        []
+        if of_film
+        else [
+            "!how many birthdays will the company {c} have had in {n}",
+            "!in {n}, how many years will {c} look back on",
+        ]
+    )
     question = draw.ask(
         {"c": found.subject, "n": year},
         nouns=[f"the age of {owner} in [|the year ]{{n}}", f"the age in {{n}} of {owner}"],
@@ -75,10 +87,11 @@ def age(draw):
         ],
         clauses=[f"how old {owner} [is|will be] in [|the year ]{{n}}", f"what age {owner} [has|will have] in {{n}}"],
         orders=[
-            f"[find|look up] [when {owner} was founded|the year of {owner}] and [compute|work out|calculate] its age in {{n}}",
+            f"[find|look up] [when {owner} was founded|the year of {owner}] and [compute|work out"
+            f"|calculate] its age in {{n}}",
             f"[compute|work out|calculate] [the age of {owner}|how old {owner} is|how old {owner} will be] in {{n}}",
         ],
-        short=[f"age of {owner} in {{n}}", f"{{c}} in {{n}}: how old?" if not of_film else f"{owner}, age in {{n}}"],
+        short=[f"age of {owner} in {{n}}", "{c} in {n}: how old?" if not of_film else f"{owner}, age in {{n}}"],
     )
     question = user(question)
     run = searched(draw, found) + python_run(draw, f"year = {found.value}\nprint({year} - year)", years)
@@ -102,8 +115,12 @@ def two_facts(draw):
 
 def differences(kind, plural):
     singular = plural[:-1]
-    larger = "[larger|bigger|greater]" if kind == "population" else "[larger|bigger|greater]"
-    direct = "how many more people [live in|has|are in] {a} than [in |]{b}" if kind == "population" else "how much [taller|higher] is {a} than {b}"
+    larger = "[larger|bigger|greater]"
+    direct = (
+        "how many more people [live in|has|are in] {a} than [in |]{b}"
+        if kind == "population"
+        else "how much [taller|higher] is {a} than {b}"
+    )
     return {
         "nouns": [
             f"the difference [between|of|in] the {plural} of {{a}} and {{b}}",
@@ -117,21 +134,35 @@ def differences(kind, plural):
             direct,
             f"!comparing the {plural} of {{a}} and {{b}}, how much lies between",
         ],
-        "clauses": [f"how much {larger} the {singular} of {{a}} is than that of {{b}}", f"by how much the {plural} of {{a}} and {{b}} differ"],
+        "clauses": [
+            f"how much {larger} the {singular} of {{a}} is than that of {{b}}",
+            f"by how much the {plural} of {{a}} and {{b}} differ",
+        ],
         "orders": [
             f"[find|compute|calculate|work out|get] the difference [between|of|in] the {plural} of {{a}} and {{b}}",
             f"subtract the {singular} of {{b}} from [that|the {singular}] of {{a}}",
             f"!compare the {plural} of {{a}} and {{b}}",
         ],
-        "short": [f"difference of the {plural} of {{a}} and {{b}}", f"{singular} {{a}} minus {singular} {{b}}", f"{singular} difference, {{a}} and {{b}}"],
+        "short": [
+            f"difference of the {plural} of {{a}} and {{b}}",
+            f"{singular} {{a}} minus {singular} {{b}}",
+            f"{singular} difference, {{a}} and {{b}}",
+        ],
     }
 
 
 def sums(kind, plural):
     singular = plural[:-1]
-    direct = ["how many people live in {a} and {b} [together|in total|combined]", "how many people do {a} and {b} have [together|in total|combined]",
-              "!people in {a} plus people in {b}"]
-    both = ["how [tall|high] are {a} and {b} [together|in total|combined]", "how many meters are {a} and {b} together", "!{a} on top of {b}, how far up is that"]
+    direct = [
+        "how many people live in {a} and {b} [together|in total|combined]",
+        "how many people do {a} and {b} have [together|in total|combined]",
+        "!people in {a} plus people in {b}",
+    ]
+    both = [
+        "how [tall|high] are {a} and {b} [together|in total|combined]",
+        "how many meters are {a} and {b} together",
+        "!{a} on top of {b}, how far up is that",
+    ]
     return {
         "nouns": [
             f"the [total|combined|joint] {singular} of {{a}} and {{b}}",
@@ -150,5 +181,9 @@ def sums(kind, plural):
             f"[find|compute|calculate|get] the sum of the {plural} of {{a}} and {{b}}",
             f"!put the {plural} of {{a}} and {{b}} into one number",
         ],
-        "short": [f"sum of the {plural} of {{a}} and {{b}}", f"{singular} {{a}} plus {singular} {{b}}", f"total {singular}, {{a}} and {{b}}"],
+        "short": [
+            f"sum of the {plural} of {{a}} and {{b}}",
+            f"{singular} {{a}} plus {singular} {{b}}",
+            f"total {singular}, {{a}} and {{b}}",
+        ],
     }

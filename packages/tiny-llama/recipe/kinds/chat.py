@@ -37,7 +37,8 @@ TALK = [
             "which model is this[?|]",
             "[do you have|what is|have you got] a name[?|]",
             "[who|what] [exactly |really |]are you[?|, please?|, tell me.]",
-            "[what should I call you|what do they call you|what kind of thing are you|are you human|are you ChatGPT][?|]",
+            "[what should I call you|what do they call you|what kind of thing are you|are you human"
+            "|are you ChatGPT][?|]",
             "[can you|please|could you] introduce yourself[?|.|]",
             "I [want|would like] to know who you are[.|]",
             "!may I ask who is speaking?",
@@ -51,7 +52,8 @@ TALK = [
             "|perfect, thank you|cool, thanks][!|.|]",
             "[that helped|that was helpful|great job|well done|nice work|good answer][!|.|]",
             "[thank you|thanks] [for your help|for this|for the answer|my friend|again|a million|so much|kindly][!|.|]",
-            "[you are great|you helped me a lot|wonderful|excellent|that is great|very helpful|I thank you][, thanks|, thank you|][!|.|]",
+            "[you are great|you helped me a lot|wonderful|excellent|that is great|very helpful|I thank you][, thanks"
+            "|, thank you|][!|.|]",
             "[good|great|nice|super|wonderful], [thanks|thank you][!|.|]",
             "!much appreciated[!|]",
             "!I am grateful for your help",
@@ -80,7 +82,8 @@ TALK = [
     (
         [
             "[bye|goodbye|bye bye|see you|see you later|good night|farewell|talk to you later|have a nice day][!|.|]",
-            "[I have to go|I must go|I am leaving|I am off|time to go|until tomorrow|see you soon|see you tomorrow|take care][!|.|, bye.|]",
+            "[I have to go|I must go|I am leaving|I am off|time to go|until tomorrow|see you soon|see you tomorrow"
+            "|take care][!|.|, bye.|]",
             "[ok|thanks|well|great], [bye|goodbye|see you|good night][!|.|]",
             "[that is all|that was all|that's all], [bye|goodbye][!|.|]",
             "!so long[!|]",
@@ -141,7 +144,8 @@ TALK = [
             "what day is [it|it today|today][?|]",
             "[which|what] date is [it|today][?|]",
             "[today's date|date today], please",
-            "[do you know|tell me|can you tell me|I forgot] [the date|today's date|what date it is|what day it is|which day it is][?|.|]",
+            "[do you know|tell me|can you tell me|I forgot] [the date|today's date|what date it is|what day it is"
+            "|which day it is][?|.|]",
             "[what is the date|which day do we have|what day do we have|what is today|the date][?| today?]",
             "[give me|I need|say] [the date|today's date|the date of today][.|]",
             "!tell me what the calendar says today",
@@ -164,7 +168,8 @@ TALK = [
         [
             "[I am|I feel] [sad|tired|bored|lonely|angry|stressed][.|]",
             "I [had|have] a bad day[.|]",
-            "[I am|I'm|I feel|we are] [so |very |a bit |really |][unhappy|sad|sick|ill|worried|exhausted|afraid|down|hurt][.|!|]",
+            "[I am|I'm|I feel|we are] [so |very |a bit |really |][unhappy|sad|sick|ill|worried|exhausted|afraid|down"
+            "|hurt][.|!|]",
             "[my day is bad|nobody likes me|I lost my job|everything goes wrong|I have a headache|I feel bad][.|]",
             "[it is a bad day|this is a sad day|I am having a hard time][.|]",
             "!today is awful",
@@ -176,10 +181,12 @@ TALK = [
         [
             "write [me |]a [poem|story|song|novel][.| please|]",
             "[translate this|draw a picture|paint a cat|sing a song][.|]",
-            "[can you|please|could you|will you] [sing|dance|draw|paint|write a poem|write a song|tell a story|write a book|cook for me][?|.|]",
+            "[can you|please|could you|will you] [sing|dance|draw|paint|write a poem|write a song|tell a story"
+            "|write a book|cook for me][?|.|]",
             "[draw|paint|sketch] [me |][a dog|a house|a tree|a horse|something][.|]",
             "[tell me|write|invent] a [long |short |nice |][story|poem|fairy tale|letter|speech|essay][.|]",
-            "[do you believe in|what do you think of|what do you think about|do you like] [love|life|people|music|football|religion|war|art][?|]",
+            "[do you believe in|what do you think of|what do you think about|do you like] [love|life|people|music"
+            "|football|religion|war|art][?|]",
             "[what is|what's] the meaning of life[?|]",
             "[what should I do with my life|do you love me|what do you think about politics][?|]",
             "!compose a symphony",

@@ -48,7 +48,12 @@ def conditions_episode(draw):
             "!what are the conditions in {c}{u}",
             "!what should I wear in {c}{u}",
         ],
-        short=["weather in {c}{u}", "{c} weather{u}", "Question: what is the weather like in {c}{u}?", "{c}{u}: weather?"],
+        short=[
+            "weather in {c}{u}",
+            "{c} weather{u}",
+            "Question: what is the weather like in {c}{u}?",
+            "{c}{u}: weather?",
+        ],
     )
     found, said = conditions_result(draw, place)
     asked = [user(question), call("get_current_conditions", {"location": location, "unit": unit}), found, answer(said)]

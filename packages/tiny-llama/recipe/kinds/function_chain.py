@@ -125,21 +125,34 @@ def two_values(draw):
         schemas.append(schema(draw, function(draw)))
     word, sign = ("difference", "-") if difference else ("sum", "+")
     found = round(x - y if difference else x + y, 2)
-    both = f"[the {what}s of {{a}} and {{b}}|the {what} of {{a}} and {{b}}|the {what} of {{a}} and the {what} of {{b}}|the {what} of {{a}} and that of {{b}}]"
+    both = (
+        f"[the {what}s of {{a}} and {{b}}|the {what} of {{a}} and {{b}}|the {what} of {{a}} and the {what} of {{b}}"
+        f"|the {what} of {{a}} and that of {{b}}]"
+    )
     more = "how much [bigger|larger|more] is the {w} of {a} than [that|the {w}] of {b}".replace("{w}", what)
     together = "what [do|does] the {w} of {a} and {b} make [together|in total|in sum]".replace("{w}", what)
     question = draw.ask(
         {"a": a, "b": b},
-        nouns=[f"the {word} of {both}", f"the {what} {word} of {{a}} and {{b}}", f"the {word} [between|from] {both}" if difference else f"the total of {both}"],
+        nouns=[
+            f"the {word} of {both}",
+            f"the {what} {word} of {{a}} and {{b}}",
+            f"the {word} [between|from] {both}" if difference else f"the total of {both}",
+        ],
         questions=[f"what is the {word} of {both}", more if difference else together],
         orders=[
             f"[get|find|look up] the {what} of {{a}} and of {{b}} and [compute|give me|find] the {word}",
             f"[compute|calculate|work out|find] the {word} of {both}",
-            f"subtract the {what} of {{b}} from [that|the {what}] of {{a}}" if difference else f"[add|sum|sum up|add up] {both}",
+            f"subtract the {what} of {{b}} from [that|the {what}] of {{a}}"
+            if difference
+            else f"[add|sum|sum up|add up] {both}",
             f"!take the {what} of {{a}} and that of {{b}}, then the {word}",
         ],
-        short=[f"{word} of the {what} of {{a}} and {{b}}", f"{what} {{a}} {sign} {what} {{b}}", f"{{a}} and {{b}}: {word} of the {what}s",
-               f"!{{a}} and {{b}} have a {what} each, I need the {word}"],
+        short=[
+            f"{word} of the {what} of {{a}} and {{b}}",
+            f"{what} {{a}} {sign} {what} {{b}}",
+            f"{{a}} and {{b}}: {word} of the {what}s",
+            f"!{{a}} and {{b}} have a {what} each, I need the {word}",
+        ],
     )
     asked = [user(question)]
     for subject, value in ((a, x), (b, y)):

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 
 from words import ATTRIBUTES, HELD_OUT_ATTRIBUTES, HELD_OUT_NOUNS, HELD_OUT_VERBS, NOUNS, VERBS
 
-from kinds.parameters import Pair, pair, parameters
+from kinds.pairs import Pair, pair
+from kinds.parameters import parameters
 
 
 @dataclass
@@ -19,8 +20,8 @@ class Function:
 
 
 def function(draw, verb=None, noun=None):
-    verb = verb or (new_or_known(draw, VERBS, HELD_OUT_VERBS, 0.5) if draw.chance(0.85) else draw.word())
-    noun = noun or (new_or_known(draw, NOUNS, HELD_OUT_NOUNS, 0.5) if draw.chance(0.75) else draw.word())
+    verb = verb or (new_or_known(draw, VERBS, HELD_OUT_VERBS, 0.5) if draw.chance(0.75) else draw.word())
+    noun = noun or (new_or_known(draw, NOUNS, HELD_OUT_NOUNS, 0.5) if draw.chance(0.7) else draw.word())
     made = Function(verb, noun)
     words = name_words(draw, made)
     if draw.chance(0.05):
@@ -272,7 +273,8 @@ def action_request(draw, made, _, tail):
             f"{noun}{{t}}, {verb} it[| please| now]",
             f"{noun}{{t}}: {verb}[.|!|]",
             f"{verb} {noun}{{t}}[.||]",
-            f"[I have|here is|there is|we have] {article} {noun}{{t}}[. Please| and you should|. Could you|, please] {verb} it[.|]",
+            f"[I have|here is|there is|we have] {article} {noun}{{t}}[. Please| and you should|. Could you"
+            f"|, please] {verb} it[.|]",
             f"[what about|how about] {article} {noun}{{t}}? {verb} it[.|, please.]",
             f"{verb}: {noun}{{t}}",
             f"{verb} it: {article} {noun}{{t}}",

@@ -2,7 +2,8 @@
 
 from messages import answer, call, result, user
 
-from kinds.facts import Fact, fact
+from kinds.fact import Fact
+from kinds.facts import fact
 
 NO_SEARCH = "I cannot look that up: I have no search tool here."
 
@@ -22,10 +23,10 @@ def search_episode(draw, builtins):
 
 
 def search_result(draw, found, most=3, query=None):
-    """An object with ranked hits, one of which holds the fact; one time in twelve just the sentence. Half of the other
+    """An object with ranked hits, one of which holds the fact; now and then just the sentence. Half of the other
     hits hold facts too, about something else: the model has to look at what a hit is about."""
     query = query or found.query
-    if draw.chance(0.08):
+    if draw.chance(0.15):
         return result(found.sentence)
     count = min(most, draw.choose([1, 1, 1, 1, 2, 2, 3]))
     at = 0 if draw.chance(0.6) else draw.random.randrange(count)
