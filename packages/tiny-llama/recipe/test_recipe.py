@@ -8,13 +8,15 @@ import importlib.util
 import io
 import json
 import pathlib
+import re
 import tempfile
 import unittest
 from unittest import mock
 
 import render
-from conversation import COMPOSE, conversation, example
+from conversation import BEHAVIOURS, COMPOSE, conversation, example
 from draw import Draw
+from frames import FRAMES
 from kinds.functions import function
 from tokenizer import SPECIAL_TOKENS, Tokenizer
 from words import HELD_OUT_CITIES, HELD_OUT_FIRST_NAMES, HELD_OUT_LAST_NAMES
@@ -33,6 +35,18 @@ class Conversations(unittest.TestCase):
         text = "\n".join(part for kind in COMPOSE for _ in range(80) for part, _ in example(draw, kind))
         names = HELD_OUT_CITIES + HELD_OUT_FIRST_NAMES + HELD_OUT_LAST_NAMES
         self.assertEqual([name for name in names if name in text], [])
+
+    def test_training_never_shows_a_held_out_frame_and_the_test_split_does(self):
+        marked = [frame[1:] for frames in FRAMES.values() for frame in frames if frame.startswith("!")]
+        literals = [max(re.split("<x>|[?]", frame), key=len).strip() for frame in marked]
+        self.assertGreater(len(literals), 8)
+        texts = {}
+        for split, new_wording in (("train", 0.0), ("test", 1.0)):
+            draw = Draw("frames", split, new_wording)
+            parts = [part for kind in BEHAVIOURS for _ in range(120) for part, _ in example(draw, kind)]
+            texts[split] = "\n".join(parts).lower()
+        self.assertEqual([one for one in literals if one.lower() in texts["train"]], [])
+        self.assertEqual([one for one in literals if one.lower() not in texts["test"]], [])
 
     def test_every_conversation_ends_with_a_turn_of_the_assistant(self):
         draw = Draw("shape", "test", 0.5)
