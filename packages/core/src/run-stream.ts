@@ -5,9 +5,9 @@
 import type { AgentEvent } from "./event.ts"
 import type { RunResult } from "./run.ts"
 
-export class RunStream implements AsyncIterable<AgentEvent> {
+export class RunStream<Result = RunResult> implements AsyncIterable<AgentEvent> {
   /** Settles when the run has ended. Rejects with the EngineError that ended it. */
-  readonly result: Promise<RunResult>
+  readonly result: Promise<Result>
   readonly #cancel: () => void
   readonly #events: AgentEvent[] = []
   #next = 0
@@ -15,7 +15,7 @@ export class RunStream implements AsyncIterable<AgentEvent> {
   #wake: (() => void) | undefined
 
   /** `start` begins the run at once: it gets where to put events, and gives the result. */
-  constructor(start: (emit: (events: readonly AgentEvent[]) => void) => Promise<RunResult>, cancel: () => void) {
+  constructor(start: (emit: (events: readonly AgentEvent[]) => void) => Promise<Result>, cancel: () => void) {
     this.#cancel = cancel
     this.result = start((events) => {
       for (const event of events) this.#events.push(event)

@@ -26,6 +26,13 @@ export interface ToolCall {
   readonly syntax: CallSyntax
 }
 
+/** What was meant as a call and could not be read as one, as the model wrote it. It was answered like a call. */
+export interface UnreadCall {
+  readonly id: string
+  readonly name: string | null
+  readonly raw: string
+}
+
 export interface SystemTurn {
   readonly role: "system"
   readonly content: string
@@ -41,6 +48,8 @@ export interface AssistantTurn {
   /** Prose beside the calls; empty when the turn is nothing but calls. */
   readonly content: string
   readonly toolCalls: readonly ToolCall[]
+  /** Absent where every call could be read. */
+  readonly unreadCalls?: readonly UnreadCall[]
   readonly end: TurnEnd
   /**
    * Token ids exactly as the model wrote them, its stop token included where it wrote one.
