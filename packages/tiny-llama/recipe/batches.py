@@ -20,8 +20,10 @@ def pool(tokenizer, seed, number, tokens_per_batch, mix, split="train"):
     while tokens < tokens_per_batch * BATCHES_PER_POOL:
         kind = draw.random.choices(kinds, shares)[0]
         item = token_drill(tokenizer, draw.random) if kind == "token drill" else encode(tokenizer, example(draw, kind))
-        items.append(tuple(of_item[:LONGEST] for of_item in item))
-        tokens += len(items[-1][0])
+        ids, target = (of_item[:LONGEST] for of_item in item)
+        if any(target):  # a long list of functions may leave no room for a call
+            items.append((ids, target))
+            tokens += len(ids)
     items.sort(key=lambda item: len(item[0]) + draw.random.random() * 16)
     rows = in_rows(items, tokens_per_batch)
     draw.random.shuffle(rows)

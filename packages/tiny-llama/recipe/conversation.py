@@ -25,8 +25,8 @@ SEARCH, MATHS, PYTHON = "brave_search", "wolfram_alpha", "code_interpreter"
 WEB = [SEARCH, MATHS]
 
 #: Shares of the kinds in training, in per cent.
-MIX = {"search": 17, "maths": 9, "python": 14, "functions": 35, "several": 16, "chat": 6, "errors": 3, "drill": 1}
-MIXED = ["search"] * 6 + ["maths"] * 3 + ["python"] * 4 + ["chain"] * 2 + ["chat"]
+MIX = {"search": 16, "maths": 10, "python": 17, "functions": 33, "several": 15, "chat": 12, "errors": 3, "drill": 1}
+MIXED = ["search"] * 6 + ["maths"] * 3 + ["python"] * 4 + ["chain"] * 2 + ["chat"] * 2
 #: How many episodes follow the first: a system turn with its tools costs tokens that teach nothing.
 FURTHER = [0, 1, 2, 3, 4, 5]
 FUNCTION_EPISODES = [1, 3, 4, 5, 6, 7, 8]

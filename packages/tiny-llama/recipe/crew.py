@@ -35,6 +35,8 @@ class Crew:
         results = {}
         while len(results) < len(step_batches):
             slot, loss, count = self.done.get()
+            if loss is None:
+                raise SystemExit(f"A worker failed: {count}")
             results[slot] = (loss, count)
         total = sum(count for _, count in results.values())
         loss, flat = 0.0, None
@@ -61,7 +63,11 @@ def work(config, weights, slots, todo, done):
     threading.Thread(target=end_with_parent, daemon=True).start()
     while (given := todo.get()) is not None:
         slot, ids, target = given[0], torch.from_numpy(given[1]), torch.from_numpy(given[2])
-        loss, gradients, count = of_batch(config, weights, ids, target, loss_and_gradients)
+        try:
+            loss, gradients, count = of_batch(config, weights, ids, target, loss_and_gradients)
+        except Exception as error:
+            done.put((slot, None, f"{type(error).__name__}: {error}"))
+            raise
         torch.cat([gradients[name].reshape(-1) for name in weights], out=slots[slot])
         done.put((slot, loss, count))
 
