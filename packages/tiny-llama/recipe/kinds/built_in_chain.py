@@ -101,7 +101,7 @@ def age(draw):
 def two_facts(draw):
     kind = draw.choose(["population", "population", "height"])
     first, second = fact(draw, kind), fact(draw, kind)
-    difference = draw.chance(0.45)
+    difference = draw.chance(0.55)
     a, b = int(first.value), int(second.value)
     plural = "populations" if kind == "population" else "heights"
     word, sign, found = ("difference", "-", a - b) if difference else ("sum", "+", a + b)

@@ -119,7 +119,7 @@ def two_values(draw):
         x, y = draw.number(1, 99999), draw.number(1, 99999)
     else:
         x, y = round(draw.random.uniform(1, 99), 2), round(draw.random.uniform(1, 99), 2)
-    difference = draw.chance(0.4)
+    difference = draw.chance(0.5)
     schemas = [simple_schema(f"get_{what}", f"Get the {what}", key, f"The {key}")]
     if draw.chance(0.3):
         schemas.append(schema(draw, function(draw)))
