@@ -78,6 +78,8 @@ export interface HandoffOptions {
 }
 
 export interface RunOptions {
+  /** The LoRA adapter for this run, by the name under which the engine loaded it; default: none. */
+  readonly adapter?: string
   /** Aborting it ends the run with `aborted`, within one decode step. */
   readonly signal?: AbortSignal
   /** Of a run that this one is a part of: it is spent from too. A tool gets it in its context. */
@@ -120,6 +122,14 @@ export interface Agent extends AsyncDisposable {
  * loading the model throws.
  */
 export async function agent(given: AgentOptions): Promise<Agent> {
+  loop ??= (await import("./run-promise.ts")).runPromise
+  return agentWith(given, loop)
+}
+
+let loop: typeof runPromise | undefined
+
+/** The same, on a loop that is run in some other way. */
+export async function agentWith(given: AgentOptions, run: typeof runPromise): Promise<Agent> {
   checkNumbers(given)
   const options = {
     ...given,
@@ -131,11 +141,8 @@ export async function agent(given: AgentOptions): Promise<Agent> {
   const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
   const name = options.session?.id ?? options.sessionId ?? "session-0"
   const kept = options.store && (await openSession(options.store, name, model, fresh))
-  loop ??= (await import("./run-promise.ts")).runPromise
-  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session() }, loop)
+  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session() }, run)
 }
-
-let loop: typeof runPromise | undefined
 
 type Start = RunOptions &
   ({ readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint })
@@ -266,6 +273,7 @@ class SessionAgent implements Agent {
       emit,
       toolConcurrency,
       ...(sampling && { sampling }),
+      ...(start.adapter !== undefined && { adapter: start.adapter }),
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
       ...(contextPolicy && { contextPolicy }),

@@ -32,7 +32,7 @@ export interface LlamaModel extends Model {
 }
 
 export interface CompleteOptions
-  extends Pick<ModelOptions, "maxTokens" | "sampling" | "constraint" | "cache" | "signal"> {}
+  extends Pick<ModelOptions, "maxTokens" | "sampling" | "constraint" | "adapter" | "cache" | "signal"> {}
 
 export interface Completion extends GenerationEnd {
   /** Without the stop token. */
@@ -55,12 +55,14 @@ export function llamaModel({ name, tokenizer, engine }: LlamaModelOptions): Llam
     }
     return prompt.tokens
   }
-  const start = (prefix: TokenLog, { maxTokens, sampling, constraint, cache, signal }: CompleteOptions): Generation => {
+  const start = (prefix: TokenLog, given: CompleteOptions): Generation => {
+    const { maxTokens, sampling, constraint, adapter, cache, signal } = given
     const options: GenerateOptions = {
       maxTokens: Math.min(maxTokens, Math.max(1, engine.info.contextLength - prefix.length)),
       allowedSpecialTokens,
       ...(sampling && { sampling }),
       ...(constraint && { constraint }),
+      ...(adapter !== undefined && { adapter }),
       ...(cache && { cache }),
       ...(signal && { signal }),
     }

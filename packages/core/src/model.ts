@@ -11,6 +11,8 @@ export interface ModelOptions {
   readonly maxTokens: number
   readonly sampling?: Sampling
   readonly constraint?: Constraint
+  /** The LoRA adapter to apply, by the name under which the engine loaded it; default: none. */
+  readonly adapter?: string
   readonly cache?: { readonly namespace?: string; readonly retain?: boolean }
   /** The number that the first call of this turn gets in its id. */
   readonly firstCall: number

@@ -21,6 +21,8 @@ export interface RunContext extends Omit<StepContext, "budget" | "inputVerdict" 
   /** The caller's abort. */
   readonly signal: AbortSignal
   readonly sampling?: Sampling
+  /** The LoRA adapter, by the name under which the engine loaded it. */
+  readonly adapter?: string
   /** Needed where a tool waits for approval. */
   readonly approvalKey?: ApprovalKey
   /** The price of a usage, in whatever unit `maxCost` has. */
@@ -60,7 +62,10 @@ export function afterHandoff(context: RunContext, results: readonly ToolResult[]
   const next = handedOver(transcript, target)
   const lostTokens = lengthOf(transcript, context.model) ?? 0
   context.emit([replaced(next, { reason: "handoff", by: target.name, lostTokens })])
-  return { ...context, transcript: next, tools: target.tools, model: target.model ?? context.model }
+  // An adapter belongs to the model that it was loaded for.
+  const { adapter, ...others } = context
+  const kept = target.model === undefined && adapter !== undefined ? { adapter } : {}
+  return { ...others, ...kept, transcript: next, tools: target.tools, model: target.model ?? context.model }
 }
 
 /** The context with a shorter conversation, where its policy says that it is time. */

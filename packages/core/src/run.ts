@@ -97,6 +97,7 @@ const runUntil = Effect.fnUntraced(function* (
     const outcome = yield* runStep(progress.steps, step, {
       maxTokens: budget.tokensLeft,
       ...(context.sampling && { sampling: context.sampling }),
+      ...(context.adapter !== undefined && { adapter: context.adapter }),
     }).pipe(Effect.catchIf(isContextFull, () => Effect.void))
     if (outcome === undefined) {
       const shorter: RunContext = yield* shorten(context, running)

@@ -16,6 +16,7 @@ import { existsSync, mkdirSync, realpathSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import type { ResidentLimit } from "./resident-memory.ts"
 import { SandboxError } from "./sandbox-error.ts"
 
 /** How many walls stand: `namespaces` is all of them, `limits` lacks the namespaces, `process` lacks the kernel's limits as well. */
@@ -27,8 +28,7 @@ export interface JailOptions {
   readonly cacheFolder: string
   /** The most data memory that the kernel lets the process map, in MiB. Most of it is never touched: V8 maps generously. */
   readonly mappedMb: number
-  /** The most memory that it may hold, in MiB; it is killed beyond. */
-  readonly residentMb: number
+  readonly resident: ResidentLimit
 }
 
 /** The program runs as it lies here: TypeScript from src, JavaScript from dist. */
@@ -71,7 +71,7 @@ export function startJail({ kind, cacheFolder, mappedMb }: JailOptions): ChildPr
     "--allow-addons", // isolated-vm is one
     ...readable.map((path) => `--allow-fs-read=${path}`),
     "--max-old-space-size=128",
-    "--min-semi-space-size=16", // in MiB: booting an interpreter then needs fewer collections
+    "--initial-old-space-size=48", // in MiB: booting an interpreter then needs fewer collections
     "--no-warnings",
     program,
     addon,
