@@ -5,7 +5,7 @@
  */
 import { createDetokenizer } from "./detokenizer.ts"
 import { type Engine, type GenerateOptions, type Generation, type GenerationEnd, TokenLog } from "./engine.ts"
-import type { ParserEvent } from "./event.ts"
+import { type ParserEvent, unreadCall } from "./event.ts"
 import type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
 import { type Parser, parser } from "./parser.ts"
 import { continuePrompt, type PromptPosition, promptStart } from "./prompt.ts"
@@ -72,6 +72,7 @@ export function llamaModel({ name, tokenizer, engine }: LlamaModelOptions): Llam
     info,
     tokenizer,
     engine,
+    promptLength: (transcript) => promptOf(transcript).length,
     promptTokens: (transcript) => promptOf(transcript).view().slice(),
     generate(transcript, options) {
       const generation = start(promptOf(transcript), options)
@@ -198,7 +199,8 @@ class TurnReader {
     const { events: last, turn } = this.#parser.end(reason)
     this.#take(last, events)
     const { content, toolCalls, end, invalidCalls, complete } = turn
-    const whole: AssistantTurn = { role: "assistant", content, toolCalls, end, tokens: this.#tokens }
+    const unread = invalidCalls.length > 0 && { unreadCalls: invalidCalls.map(unreadCall) }
+    const whole: AssistantTurn = { role: "assistant", content, toolCalls, ...unread, end, tokens: this.#tokens }
     return { events, turn: whole, invalidCalls, complete }
   }
 

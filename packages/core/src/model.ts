@@ -45,5 +45,9 @@ export interface ModelInfo {
 export interface Model {
   readonly info: ModelInfo
   generate(transcript: Transcript, options: ModelOptions): ModelGeneration
+  /** How many tokens the next prompt of this transcript has, where the model knows: then a context policy acts in time. */
+  promptLength?(transcript: Transcript): number
+  /** The tokens of that prompt. */
+  promptTokens?(transcript: Transcript): ArrayLike<number>
   close(): Promise<void>
 }

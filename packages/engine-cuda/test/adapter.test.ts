@@ -36,7 +36,11 @@ describe("adapters", () => {
   it("change what a request says, each in its own way, and leave others as they were", async () => {
     await using plain = await loadTiny({ batchIndependent: true })
     const base = await collect(
-      plain.generate(promptOf(tokenizer, "hello there"), { maxTokens: 24, stopTokens: [], cache: { namespace: "base" } }),
+      plain.generate(promptOf(tokenizer, "hello there"), {
+        maxTokens: 24,
+        stopTokens: [],
+        cache: { namespace: "base" },
+      }),
     )
     const alone = [await answer(undefined, "a"), await answer("first", "a"), await answer("second", "a")]
     expect(alone[0]).toEqual(base)
@@ -82,7 +86,11 @@ describe("loading and unloading", () => {
   })
 
   it("does not unload what a request uses", async () => {
-    const generation = engine.generate(promptOf(tokenizer, "hello"), { maxTokens: 1500, stopTokens: [], adapter: "second" })
+    const generation = engine.generate(promptOf(tokenizer, "hello"), {
+      maxTokens: 1500,
+      stopTokens: [],
+      adapter: "second",
+    })
     const iterator = generation[Symbol.asyncIterator]()
     await iterator.next()
     expect(await failure(engine.unloadAdapter("second"))).toMatchObject({ reason: "busy" })

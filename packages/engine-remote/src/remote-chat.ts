@@ -12,7 +12,7 @@ import {
   type Transcript,
 } from "@chasqui/core"
 import { createParser } from "eventsource-parser"
-import { builtinDefinitions, chatMessage, chatTools } from "./chat-message.ts"
+import { builtinDefinitions, chatMessages, chatTools } from "./chat-message.ts"
 import { ChatStream } from "./chat-stream.ts"
 import { post } from "./http.ts"
 
@@ -131,7 +131,7 @@ class RemoteGeneration implements ModelGeneration {
     const tools = chatTools(options, builtinDefinitions(options.builtinTools))
     return {
       model: this.#options.model,
-      messages: turns.map(chatMessage),
+      messages: chatMessages(turns),
       stream: true,
       stream_options: { include_usage: true },
       ...(tools.length > 0 && { tools }),

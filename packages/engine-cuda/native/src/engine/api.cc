@@ -4,18 +4,18 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "../model/config.h"
 #include "../model/llama.h"
-#include "../model/lora_adapter.h"
 #include "../model/weights.h"
 #include "../sampling/allowed_set.h"
 #include "../sampling/literal_choices.h"
+#include "adapter_names.h"
 #include "engine.h"
 
 using namespace chasqui;
@@ -32,9 +32,7 @@ struct chasqui_engine {
   std::mutex logs_mutex;
   std::unordered_map<uint64_t, std::vector<int32_t>> logs;
 
-  std::mutex adapters_mutex;
-  std::map<std::string, int32_t> adapters;  // by name; 0 while one is being loaded
-  int32_t last_adapter = 0;                 // numbers are not used twice: a cache entry of one never fits another
+  AdapterNames adapters;
 
   StepEvents events;  // the last taken; the two below point into it
   std::vector<chasqui_token> tokens;
@@ -46,6 +44,8 @@ struct chasqui_engine {
 };
 
 namespace {
+
+constexpr int32_t kMostSamplingThreads = 8;
 
 static_assert(static_cast<int>(Reason::kInternal) == CHASQUI_INTERNAL, "the reasons are numbered alike");
 static_assert(static_cast<int>(StopReason::kAborted) == CHASQUI_ABORTED, "the stop reasons are numbered alike");
@@ -135,6 +135,8 @@ StepperOptions stepper_options(const chasqui_load_options& options) {
   if (options.max_queued > 0) made.limits.max_queued = options.max_queued;
   if (options.max_queued_tokens > 0) made.limits.max_queued_tokens = options.max_queued_tokens;
   if (options.undelivered > 0) made.undelivered = options.undelivered;
+  const auto machine = static_cast<int32_t>(std::thread::hardware_concurrency());
+  made.threads = options.threads > 0 ? options.threads : std::clamp(machine, 1, kMostSamplingThreads);
   made.special_tokens = copied(options.special_tokens, options.n_special_tokens);
   return made;
 }
@@ -150,54 +152,6 @@ Status load(const chasqui_load_options& options, chasqui_notify notify, void* us
   engine->context = stepper->limits().context;
   engine->engine = std::make_unique<Engine>(std::move(stepper), [notify, user] { notify(user); });
   return {};
-}
-
-std::string loaded_names(const chasqui_engine& engine) {
-  std::string names;
-  for (const auto& [name, id] : engine.adapters) names += (names.empty() ? "" : ", ") + name;
-  return names.empty() ? "None is loaded" : "Loaded are " + names;
-}
-
-// The number of an adapter that requests may use.
-Status find_adapter(chasqui_engine* engine, const std::string& name, int32_t* id) {
-  const std::lock_guard lock(engine->adapters_mutex);
-  const auto found = engine->adapters.find(name);
-  if (found == engine->adapters.end() || found->second == 0) {
-    return failure(Reason::kNotFound, "There is no adapter \"" + name + "\".", loaded_names(*engine) + ".");
-  }
-  *id = found->second;
-  return {};
-}
-
-Status load_adapter(chasqui_engine* engine, const std::string& name, const std::string& folder) {
-  int32_t id = 0;
-  {
-    const std::lock_guard lock(engine->adapters_mutex);
-    if (name.empty()) return failure(Reason::kBadRequest, "An adapter needs a name.", "Give one that requests can use.");
-    if (!engine->adapters.emplace(name, 0).second) {
-      return failure(Reason::kBadRequest, "There is an adapter \"" + name + "\" already.", "Unload it first, or use another name.");
-    }
-    id = ++engine->last_adapter;
-  }
-  LoraAdapter adapter;
-  Status status = load_lora(folder, engine->config, &adapter);
-  if (status.ok()) status = engine->engine->call([&](Stepper& stepper) { return stepper.add_adapter(id, adapter); });
-  const std::lock_guard lock(engine->adapters_mutex);
-  if (status.ok()) {
-    engine->adapters[name] = id;
-  } else {
-    engine->adapters.erase(name);
-  }
-  return status;
-}
-
-Status unload_adapter(chasqui_engine* engine, const std::string& name) {
-  int32_t id = 0;
-  if (Status status = find_adapter(engine, name, &id); !status.ok()) return status;
-  Status status = engine->engine->call([id](Stepper& stepper) { return stepper.remove_adapter(id); });
-  const std::lock_guard lock(engine->adapters_mutex);
-  if (status.ok()) engine->adapters.erase(name);
-  return status;
 }
 
 Status convert_constraint(chasqui_engine* engine, const chasqui_request& from, std::unique_ptr<TokenConstraint>* to) {
@@ -249,9 +203,7 @@ Status convert_request(chasqui_engine* engine, const chasqui_request& from, Requ
   to->allowed_special = copied(from.allowed_special_tokens, from.n_allowed_special_tokens);
   to->cache_key.name_space = from.name_space == nullptr ? "" : from.name_space;
   if (from.adapter != nullptr && from.adapter[0] != '\0') {
-    int32_t id = 0;
-    if (Status status = find_adapter(engine, from.adapter, &id); !status.ok()) return status;
-    to->cache_key.adapter = id;
+    if (Status status = engine->adapters.find(from.adapter, &to->cache_key.adapter); !status.ok()) return status;
   }
   to->retain = from.retain != 0;
   to->top_logprobs = from.top_logprobs;
@@ -319,11 +271,11 @@ void chasqui_get_info(const chasqui_engine* engine, chasqui_info* info) {
 }
 
 chasqui_reason chasqui_adapter_load(chasqui_engine* engine, const char* name, const char* folder, chasqui_status* status) {
-  return report(load_adapter(engine, name == nullptr ? "" : name, folder == nullptr ? "" : folder), status);
+  return report(engine->adapters.load(*engine->engine, engine->config, name == nullptr ? "" : name, folder == nullptr ? "" : folder), status);
 }
 
 chasqui_reason chasqui_adapter_unload(chasqui_engine* engine, const char* name, chasqui_status* status) {
-  return report(unload_adapter(engine, name == nullptr ? "" : name), status);
+  return report(engine->adapters.unload(*engine->engine, name == nullptr ? "" : name), status);
 }
 
 void chasqui_log_append(chasqui_engine* engine, uint64_t log, const int32_t* tokens, size_t n_tokens) {

@@ -54,6 +54,9 @@ struct CpuWorkspace final : Workspace {
   Attention attention;
   LowRankStep low_rank;
 
+  void forget_rows() {
+    for (std::vector<int32_t>* each : {&tokens, &positions, &pages, &row_adapters}) each->clear();
+  }
   int32_t rows() const { return static_cast<int32_t>(tokens.size()); }
   int32_t q_dim() const { return shape.n_heads * shape.head_dim; }
   int32_t kv_dim() const { return shape.n_kv_heads * shape.head_dim; }
