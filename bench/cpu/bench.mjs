@@ -37,8 +37,9 @@ installPeer()
 buildMachineBench()
 const rows = []
 for (const format of formats) for (const threads of threadCounts) rows.push(...(await compare(format, threads)))
-if (flag("json")) for (const { engine, format, threads, phase, context, ...figures } of rows)
-  console.log(JSON.stringify({ engine, format, threads, phase, context, ...figures }))
+if (flag("json"))
+  for (const { engine, format, threads, phase, context, ...figures } of rows)
+    console.log(JSON.stringify({ engine, format, threads, phase, context, ...figures }))
 else table(rows)
 record(rows)
 
@@ -50,7 +51,15 @@ async function compare(format, threads) {
   const workers = {}
   for (const engine of engines) {
     workers[engine] = new Worker()
-    const opened = await workers[engine].ask({ op: "open", engine, file: files[engine], format, threads, longest, peer })
+    const opened = await workers[engine].ask({
+      op: "open",
+      engine,
+      file: files[engine],
+      format,
+      threads,
+      longest,
+      peer,
+    })
     console.error(`${format}, ${threads} threads: ${engine} on ${opened.device} is loaded`)
   }
   const limits = [machineLimits(threads)]
@@ -71,7 +80,16 @@ async function compare(format, threads) {
   const best = Object.fromEntries(
     Object.keys(limits[0]).map((name) => [name, Math.max(...limits.map((each) => each[name]))]),
   )
-  return jobs.flatMap((job) => summary(format, threads, job, measured.filter((each) => each.job === job), best, files))
+  return jobs.flatMap((job) =>
+    summary(
+      format,
+      threads,
+      job,
+      measured.filter((each) => each.job === job),
+      best,
+      files,
+    ),
+  )
 }
 
 class Worker {
@@ -102,7 +120,8 @@ function summary(format, threads, job, measured, limits, files) {
   const cpu = own.map((each, round) => other[round].cpuSeconds / each.cpuSeconds)
   return engines.map((engine) => {
     const perSecond = median(of(engine).map((each) => each.tokens / each.seconds))
-    const limit = job.op === "prefill" ? prefillLimit(format, limits) : decodeLimit(engine, format, job.context, limits, files)
+    const limit =
+      job.op === "prefill" ? prefillLimit(format, limits) : decodeLimit(engine, format, job.context, limits, files)
     return {
       engine,
       format,
@@ -195,11 +214,21 @@ function machineLimits(threads) {
 // ---- output ----
 
 function table(rows) {
-  console.log("| format | threads | phase | engine | tok/s | tok per CPU s | of the limit | ratio (95 %) | by CPU time |")
+  console.log(
+    "| format | threads | phase | engine | tok/s | tok per CPU s | of the limit | ratio (95 %) | by CPU time |",
+  )
   console.log("|---|---:|---|---|---:|---:|---:|---|---|")
-  const range = (ratio) => (ratio === undefined ? "" : `${ratio[0].toFixed(2)} (${ratio[1].toFixed(2)}-${ratio[2].toFixed(2)})`)
+  const range = (ratio) =>
+    ratio === undefined ? "" : `${ratio[0].toFixed(2)} (${ratio[1].toFixed(2)}-${ratio[2].toFixed(2)})`
   for (const row of rows) {
-    const cells = [row.format, row.threads, `${row.phase} ${row.context}`, row.engine, row.tokens_per_s, row.tokens_per_cpu_s]
+    const cells = [
+      row.format,
+      row.threads,
+      `${row.phase} ${row.context}`,
+      row.engine,
+      row.tokens_per_s,
+      row.tokens_per_cpu_s,
+    ]
     cells.push(`${Math.round(100 * row.fraction_of_limit)} %`, range(row.ratio), range(row.ratio_cpu))
     console.log(`| ${cells.join(" | ")} |`)
   }
@@ -222,6 +251,9 @@ function record(rows) {
     const { engine, format, threads, phase, context, tokens_per_s, tokens_per_cpu_s, fraction_of_limit } = row
     const figures = [engine, format, threads, phase, context, tokens_per_s, tokens_per_cpu_s, fraction_of_limit]
     const ratios = [...(row.ratio ?? ["", "", ""]), ...(row.ratio_cpu ?? ["", "", ""])]
-    appendFileSync(file, `${[date, commit, machine(), loadavg()[0].toFixed(1), rounds, ...figures, ...ratios].join(",")}\n`)
+    appendFileSync(
+      file,
+      `${[date, commit, machine(), loadavg()[0].toFixed(1), rounds, ...figures, ...ratios].join(",")}\n`,
+    )
   }
 }

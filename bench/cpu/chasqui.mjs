@@ -21,7 +21,7 @@ export async function open({ file, format, threads, longest }) {
     device: engine.info.device,
     // Up to the first token: the logits of the last position are among the work.
     async prefill(tokens) {
-      for await (const _ of start(tokens, 1, "prefill")) continue
+      for await (const _ of start(tokens, 1, "prefill"));
     },
     // `begun` is called with the number of tokens that are there when the clock starts.
     async decode(tokens, steps, begun) {

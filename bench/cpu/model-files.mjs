@@ -71,7 +71,8 @@ function encode(pool, format) {
     }
     return out
   }
-  for (let b = 0; b < pool.length / block; b++) encodeBlock(pool.subarray(b * block, (b + 1) * block), out, b * bytes, format)
+  for (let b = 0; b < pool.length / block; b++)
+    encodeBlock(pool.subarray(b * block, (b + 1) * block), out, b * bytes, format)
   return out
 }
 
@@ -157,7 +158,8 @@ export function safetensorsFolder(parent) {
   writeSync(file, length)
   writeSync(file, text)
   const encoded = encode(normalPool(), "bf16")
-  for (const [index, [, , columns, rows]] of matrices().entries()) writeMatrix(file, encoded, "bf16", columns * rows, index)
+  for (const [index, [, , columns, rows]] of matrices().entries())
+    writeMatrix(file, encoded, "bf16", columns * rows, index)
   const ones = Buffer.alloc(2 * shape.dim)
   for (let i = 0; i < shape.dim; i++) ones.writeUInt16LE(0x3f80, 2 * i)
   for (const _ of norms()) writeSync(file, ones)
@@ -192,7 +194,11 @@ export function ggufFile(parent, format) {
   for (const [index, [name, dimensions, type]] of tensors.entries()) {
     const bytes = size(dimensions, type)
     if (type !== "f32") writeMatrix(file, encoded, format, dimensions[0] * dimensions[1], index)
-    else writeSync(file, Buffer.from((name.startsWith("rope") ? ropeDivisors() : new Float32Array(shape.dim).fill(1)).buffer))
+    else
+      writeSync(
+        file,
+        Buffer.from((name.startsWith("rope") ? ropeDivisors() : new Float32Array(shape.dim).fill(1)).buffer),
+      )
     writeSync(file, Buffer.alloc(Math.ceil(bytes / 32) * 32 - bytes))
   }
   closeSync(file)
@@ -248,7 +254,14 @@ class GgufHeader {
     number("llama.rope.dimension_count", shape.headDim)
     number("llama.vocab_size", shape.vocabulary)
     this.#vocabulary()
-    const head = Buffer.concat([Buffer.from("GGUF"), u32(3), u64(this.#count), u64(this.#pairs), ...this.#parts, ...this.#tensors])
+    const head = Buffer.concat([
+      Buffer.from("GGUF"),
+      u32(3),
+      u64(this.#count),
+      u64(this.#pairs),
+      ...this.#parts,
+      ...this.#tensors,
+    ])
     return Buffer.concat([head, Buffer.alloc(Math.ceil(head.length / 32) * 32 - head.length)])
   }
 

@@ -2,8 +2,16 @@
 import { pathToFileURL } from "node:url"
 
 export async function open({ file, threads, longest, peer }) {
-  const { getLlama, LlamaLogLevel } = await import(pathToFileURL(`${peer}/node_modules/node-llama-cpp/dist/index.js`).href)
-  const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, logLevel: LlamaLogLevel.error, maxThreads: 0 })
+  const { getLlama, LlamaLogLevel } = await import(
+    pathToFileURL(`${peer}/node_modules/node-llama-cpp/dist/index.js`).href
+  )
+  const llama = await getLlama({
+    gpu: false,
+    build: "never",
+    skipDownload: true,
+    logLevel: LlamaLogLevel.error,
+    maxThreads: 0,
+  })
   const model = await llama.loadModel({ modelPath: file, gpuLayers: 0, useMmap: true, checkTensors: false })
   const context = await model.createContext({
     contextSize: longest,

@@ -1,6 +1,4 @@
 // One engine in a process of its own. Messages in: { op, ... }; messages out: { tokens, seconds, cpuSeconds }.
-import { readFileSync } from "node:fs"
-
 const cpuSeconds = () => {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1e6
@@ -20,7 +18,7 @@ const operations = {
   async open(options) {
     const { open } = await import(`./${options.engine}.mjs`)
     engine = await open(options)
-    return { device: engine.device, threads: Number(/Threads:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) }
+    return { device: engine.device }
   },
   async prefill({ length }) {
     const prompt = tokens(length)

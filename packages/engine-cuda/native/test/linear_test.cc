@@ -107,22 +107,46 @@ TEST(products_agree_with_double_arithmetic) {
 }
 
 TEST(rows_and_threads_do_not_change_a_bit) {
-  for (const WeightFormat format : kFormats) {
+  for (const char* name : {"float", "avx512bf16", "amx-emulated"}) {
+    const Kernels* kernels = kernels_named(name);
+    if (kernels == nullptr) continue;
+    for (const WeightFormat format : kFormats) {
+      RandomModel model;
+      QuickRandom random(50);
+      ThreadPool pool(1);
+      PanelLinear linear;
+      const std::vector<MatrixView> parts = {random_matrix(&model, &random, 200, 700, DType::kBF16, 0.0f, 1.0f)};
+      CHECK_OK(make_panel_linear(parts, LinearLayout::kStacked, format, pool, &linear));
+      const int32_t rows = 110;
+      std::vector<float> x(static_cast<size_t>(rows * 700));
+      for (float& value : x) value = random.symmetric();
+      const auto all = product(linear, *kernels, 3, x, rows);
+      for (const int32_t count : {1, 2, 3, 4, 5, 6, 7, 17, 33, 100}) {
+        const auto some = product(linear, *kernels, 1, std::vector<float>(x.begin(), x.begin() + count * 700), count);
+        CHECK(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)) == 0);
+      }
+    }
+  }
+}
+
+TEST(eight_bit_products_have_the_same_bits_on_tiles_and_on_vectors) {
+  const Kernels* vectors = kernels_named("avx512bf16");
+  const Kernels* tiles = kernels_named("amx-emulated");
+  if (vectors == nullptr || tiles == nullptr) {
+    check::skip("this processor has no AVX-512 BF16");
+    return;
+  }
+  for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4}) {
     RandomModel model;
-    QuickRandom random(50);
+    QuickRandom random(60);
     ThreadPool pool(1);
     PanelLinear linear;
-    const std::vector<MatrixView> parts = {random_matrix(&model, &random, 200, 700, DType::kBF16, 0.0f, 1.0f)};
-    CHECK_OK(make_panel_linear(parts, LinearLayout::kStacked, format, pool, &linear));
-    const int32_t rows = 110;
-    std::vector<float> x(static_cast<size_t>(rows * 700));
+    CHECK_OK(make_panel_linear({random_matrix(&model, &random, 90, 500, DType::kBF16, 0.0f, 1.0f)}, LinearLayout::kStacked,
+                               format, pool, &linear));
+    std::vector<float> x(static_cast<size_t>(50 * 500));
     for (float& value : x) value = random.symmetric();
-    const Kernels& kernels = *best_kernels();
-    const auto all = product(linear, kernels, 3, x, rows);
-    for (const int32_t count : {1, 2, 3, 4, 5, 6, 7, 100}) {
-      const auto some = product(linear, kernels, 1, std::vector<float>(x.begin(), x.begin() + count * 700), count);
-      CHECK(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)) == 0);
-    }
+    const auto a = product(linear, *vectors, 1, x, 50), b = product(linear, *tiles, 1, x, 50);
+    CHECK(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
   }
 }
 

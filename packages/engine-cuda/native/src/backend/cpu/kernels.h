@@ -49,8 +49,8 @@ using PackRow = void (*)(const float* x, int64_t in, int32_t chunk, int32_t rows
 struct Product {
   InputType input;
   int32_t chunk;
-  int32_t rows;            // most rows of a tile
-  Unpack unpack;      // tiles work on what it makes of a stretch of a panel; null: on the panel itself
+  int32_t rows;   // most rows of a tile
+  Unpack unpack;  // tiles work on what it makes of a stretch of a panel; null: on the panel itself
   Tile tile[kMaxTileRows + 1];
 };
 
@@ -67,14 +67,14 @@ struct Kernels {
   const char* name;
   int32_t tile_rows;     // most rows of one float tile
   int32_t attend_rows;   // most rows of one call of scores and mix
-  Tile tile[kWeightTypes][kMaxTileRows + 1];     // float arithmetic: [type][rows]
+  Tile tile[kWeightTypes][kMaxTileRows + 1];            // float arithmetic: [type][rows]
   QuantTile quant_tile[kPanelCodes][kMaxTileRows + 1];  // float arithmetic: [code][rows]
-  Unpack unpack[kWeightTypes];                   // to bf16, for types that have no product of their own
-  Product few[kWeightTypes];                          // up to few[type].rows rows in a step
-  Product many[kWeightTypes];                         // more
+  Unpack unpack[kWeightTypes];                          // to bf16, for types that have no product of their own
+  Product few[kWeightTypes];                            // up to few[type].rows rows in a step
+  Product many[kWeightTypes];                           // more
   PackRow pack[kInputTypes];
-  Scores scores[kKvElements][kMaxTileRows + 1];  // [element][rows]
-  Mix mix[kKvElements][kMaxTileRows + 1];        // [element][rows]
+  Scores scores[kKvElements][kMaxTileRows + 1];         // [element][rows]
+  Mix mix[kKvElements][kMaxTileRows + 1];               // [element][rows]
   // sum of x[i]^2
   float (*sum_squares)(const float* x, int64_t n);
   // out[i] = silu(gate[i]) * up[i], i < 32

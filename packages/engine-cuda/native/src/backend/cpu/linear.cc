@@ -218,8 +218,10 @@ void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const Pa
   const int32_t first_row = blocks.first(first_block);
   char* unpacked = reinterpret_cast<char*>(scratch + kSumFloats);
   std::memset(scratch, 0, static_cast<size_t>(blocks.first(last_block) - first_row) * static_cast<size_t>(ldc) * sizeof(float));
-  // One or two rows go through a panel once; more rows go through it twice, and a stretch of it stays in the cache.
-  const int64_t stretch = blocks.rows <= 2 && product.unpack == nullptr ? linear.in : kStretch;
+  // A panel that is gone through once is read from end to end. Several blocks of rows, and float tiles of more than two
+  // rows, go through it more often, and a stretch of it stays in the cache.
+  const bool is_once = blocks.count == 1 && (product.input != kInputF32 || blocks.rows <= 2) && product.unpack == nullptr;
+  const int64_t stretch = is_once ? linear.in : kStretch;
   for (int64_t k = 0; k < linear.in; k += stretch) {
     const int64_t count = std::min(stretch, linear.in - k);
     if (product.unpack != nullptr) {
