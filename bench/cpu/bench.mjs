@@ -9,10 +9,11 @@
 // The limits of the machine are measured in the same run: memory read bandwidth for decode (bytes of the weights and of
 // the cache for each token), and the peak of the best multiply instruction for prefill. Results go to
 // bench/results/cpu.csv.
-import { execFileSync, fork } from "node:child_process"
+import { execFileSync } from "node:child_process"
 import { appendFileSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs"
 import { cpus, loadavg } from "node:os"
 import { fileURLToPath } from "node:url"
+import { EngineProcess } from "./engine-process.mjs"
 import { ggufFile, safetensorsFolder, shape } from "./model-files.mjs"
 
 const peerVersion = "node-llama-cpp@3.22.1"
@@ -50,7 +51,7 @@ async function compare(format, threads) {
   const longest = Math.max(prefillLength, ...contexts) + 512
   const workers = {}
   for (const engine of engines) {
-    workers[engine] = new Worker()
+    workers[engine] = new EngineProcess()
     const opened = await workers[engine].ask({
       op: "open",
       engine,
@@ -90,27 +91,6 @@ async function compare(format, threads) {
       files,
     ),
   )
-}
-
-class Worker {
-  #child = fork(folder("worker.mjs"), { stdio: ["ignore", "inherit", "inherit", "ipc"] })
-
-  ask(message) {
-    return new Promise((resolve, reject) => {
-      const exited = (code) => reject(new Error(`the process of an engine ended with code ${code}`))
-      this.#child.once("exit", exited)
-      this.#child.once("message", (answer) => {
-        this.#child.off("exit", exited)
-        if (answer.failed !== undefined) reject(new Error(answer.failed))
-        else resolve(answer)
-      })
-      this.#child.send(message)
-    })
-  }
-
-  close() {
-    this.#child.kill("SIGKILL") // node-llama-cpp takes long to let go
-  }
 }
 
 function summary(format, threads, job, measured, limits, files) {

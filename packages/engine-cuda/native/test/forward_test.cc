@@ -1,5 +1,5 @@
 // The whole forward pass: against the double reference on random and trained checkpoints, and against itself, however the
-// tokens are cut into steps, batches, pages and threads.
+// tokens are cut into steps, batches, pages and threads. Long because all of it stands on the same few helpers.
 #include "src/model/llama.h"
 
 #include <algorithm>

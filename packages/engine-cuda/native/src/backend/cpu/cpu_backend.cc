@@ -14,6 +14,7 @@
 #include "linear.h"
 #include "memory.h"
 #include "objects.h"
+#include "pack_rows.h"
 #include "thread_pool.h"
 
 namespace chasqui {
@@ -23,7 +24,6 @@ namespace cpu {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
-constexpr int64_t kSharedWork = 64 * 1024;  // elements from which a simple loop over rows is shared among threads
 
 class CpuBackend final : public Backend {
  public:
@@ -73,10 +73,6 @@ class CpuBackend final : public Backend {
   // body(row) for each row; `work_per_row` elements are touched by it.
   template <typename Body>
   void each_row(int32_t rows, int64_t work_per_row, const Body& body);
-  // Packs rows for a product (row_of(i) gives the i-th), normed where `norm` is not null.
-  template <typename RowOf>
-  PackedRows pack(CpuWorkspace& work, const Product& product, int64_t in, int32_t rows, const CpuNorm* norm,
-                  const RowOf& row_of);
   // Packs and multiplies all rows of the step, with what their adapters add.
   template <typename RowOf, typename Done>
   void product(CpuWorkspace& work, const PanelLinear& linear, const CpuNorm* norm, const RowOf& row_of, const Done& done);
@@ -219,34 +215,6 @@ void CpuBackend::each_row(int32_t rows, int64_t work_per_row, const Body& body) 
   });
 }
 
-template <typename RowOf>
-PackedRows CpuBackend::pack(CpuWorkspace& work, const Product& product, int64_t in, int32_t rows, const CpuNorm* norm,
-                            const RowOf& row_of) {
-  const PackedRows packed{&product, RowBlocks(rows, product.rows), work.packed.as<char>()};
-  const PackRow pack_row = kernels_.pack[product.input];
-  const auto one_block = [&](int32_t block, int32_t thread) {
-    const int32_t size = packed.blocks.size(block);
-    for (int32_t i = 0; i < size; i++) {
-      const float* from = row_of(packed.blocks.first(block) + i);
-      if (norm != nullptr) {
-        float* normed = work.rows_of_threads.as<float>() + thread * work.widest();
-        const double mean = static_cast<double>(kernels_.sum_squares(from, in)) / static_cast<double>(in);
-        const float scale = static_cast<float>(1.0 / std::sqrt(mean + norm->eps));
-        const float* weight = norm->weight.data();
-        for (int64_t k = 0; k < in; k++) normed[k] = from[k] * scale * weight[k];
-        from = normed;
-      }
-      pack_row(from, in, product.chunk, size, i, packed.block(block, in));
-    }
-  };
-  if (rows * in < kSharedWork) {
-    for (int32_t block = 0; block < packed.blocks.count; block++) one_block(block, 0);
-  } else {
-    pool_.run(packed.blocks.count, one_block);
-  }
-  return packed;
-}
-
 template <typename RowOf, typename Done>
 void CpuBackend::product(CpuWorkspace& work, const PanelLinear& linear, const CpuNorm* norm, const RowOf& row_of,
                          const Done& done) {
@@ -254,10 +222,10 @@ void CpuBackend::product(CpuWorkspace& work, const PanelLinear& linear, const Cp
   float* sums = work.sums.as<float>();
   const bool adapted = work.low_rank.begin(linear, work.row_adapters);
   if (adapted) {
-    const PackedRows floats = pack(work, kernels_.few[kWeightF32], linear.in, rows, norm, row_of);
+    const PackedRows floats = pack_rows(pool_, kernels_, kernels_.few[kWeightF32], work, linear.in, rows, norm, row_of);
     work.low_rank.shrink(pool_, kernels_, floats, sums);
   }
-  const PackedRows packed = pack(work, product_of(kernels_, linear, rows), linear.in, rows, norm, row_of);
+  const PackedRows packed = pack_rows(pool_, kernels_, product_of(kernels_, linear, rows), work, linear.in, rows, norm, row_of);
   if (!adapted) return multiply(pool_, kernels_, linear, packed, sums, done);
   multiply(pool_, kernels_, linear, packed, sums, [&](int32_t row, int64_t panel, const float* given) {
     float own[2 * kPanel];
@@ -364,8 +332,8 @@ void CpuBackend::head(Workspace& workspace, const Norm& norm, const Linear& head
   const auto& linear = static_cast<const PanelLinear&>(head);
   const int64_t dim = work.shape.dim;
   const PackedRows packed =
-      pack(work, product_of(kernels_, linear, count), dim, count, static_cast<const CpuNorm*>(&norm),
-           [&](int32_t i) { return work.x.as<float>() + work.wanted[static_cast<size_t>(first + i)] * dim; });
+      pack_rows(pool_, kernels_, product_of(kernels_, linear, count), work, dim, count, static_cast<const CpuNorm*>(&norm),
+                [&](int32_t i) { return work.x.as<float>() + work.wanted[static_cast<size_t>(first + i)] * dim; });
   float* logits = work.logits.as<float>();
   multiply(pool_, kernels_, linear, packed, work.sums.as<float>(),
            [&](int32_t row, int64_t panel, const float* sums) {
