@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { setTimeout as sleep } from "node:timers/promises"
-import { setFlagsFromString } from "node:v8"
+import { getHeapStatistics, setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Worker } from "node:worker_threads"
 import { TokenLog } from "@chasqui/core"
@@ -32,8 +32,8 @@ const collectGarbage = runInNewContext("gc") as () => void
  */
 const memoryInUse = (): { readonly heap: number; readonly outside: number } => {
   collectGarbage()
-  const { rss, heapTotal, heapUsed, external } = process.memoryUsage()
-  return { heap: heapUsed + external, outside: rss - heapTotal }
+  const { rss, heapUsed, external } = process.memoryUsage()
+  return { heap: heapUsed + external, outside: rss - getHeapStatistics().total_physical_size }
 }
 
 const least = (readings: readonly { readonly heap: number; readonly outside: number }[]) => ({
