@@ -92,6 +92,7 @@ void multiply_many(const Target& target, int32_t rows, const DeviceLinear& linea
   arguments.partials = target.scratch.partials;
   arguments.counters = target.scratch.counters;
   arguments.ending = ending;
+  if (target.untried && linear.kind == WeightKind::kBF16 && rows > 128 && gemm_wgmma(target, arguments)) return;
   gemm(target, linear, plan, arguments);
 }
 
