@@ -1,13 +1,16 @@
-/** What every larger example takes from the command line: `--model DIR`, or `--server URL --model NAME`; neither: the tiny model. */
-import { parseArgs } from "node:util"
-import { type AgentOptions, llama, remoteChat } from "chasqui"
+/** The model that the larger examples take from the command line: `--model DIR`, or `--server URL --model NAME`; neither: the tiny model. */
+import { llama, type Model, remoteChat } from "chasqui"
 
-export function modelFromFlags(): NonNullable<AgentOptions["model"]> {
-  const { values } = parseArgs({
-    options: { model: { type: "string" }, server: { type: "string" }, out: { type: "string" } },
-    strict: true,
-  })
-  if (values.server === undefined) return llama(values.model)
+export const modelFlags = { model: { type: "string" }, server: { type: "string" } } as const
+
+/** A loaded model, for several agents to share; whoever asked for it closes it. */
+export async function openModel(name: string | undefined, server: string | undefined): Promise<Model> {
+  if (server === undefined) return llama(name)()
   const apiKey = process.env.CHASQUI_API_KEY
-  return remoteChat({ baseUrl: values.server, model: values.model ?? "llama", ...(apiKey && { apiKey }) })
+  return remoteChat({ baseUrl: server, model: name ?? "llama", ...(apiKey && { apiKey }) })
+}
+
+/** The tiny model knows only what it was trained on; the examples ask more of any other. */
+export function isTiny(model: Model): boolean {
+  return model.info.name === "tiny-llama"
 }

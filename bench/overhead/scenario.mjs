@@ -7,11 +7,24 @@ export const text = textPieces.join("")
 export const toolResult = { temperature: 18, unit: "celsius" }
 export const question = "What is the weather in Paris?"
 
+// Where the CPU time is read in a long run: at 300 steps from step 10 on, and at the last 300: collections
+// of garbage come every few hundred steps.
+let marks = []
+const readings = [0, 0, 0, 0]
+
+/** How many times as much a step costs at the end of a long run as at its beginning, over all runs; undefined for short runs. */
+export const growth = () => (marks.length === 0 ? undefined : (readings[3] - readings[2]) / (readings[1] - readings[0]))
+
 export function scenario(rounds) {
   const counts = { steps: 0, tools: 0 }
+  if (rounds >= 1000) marks = [10, 310, rounds - 300, rounds]
   return {
     /** Called by the model for each generation: true while it is to call the tool. */
-    step: () => counts.steps++ < rounds,
+    step: () => {
+      const mark = rounds < 1000 ? -1 : marks.indexOf(counts.steps)
+      if (mark !== -1) readings[mark] += cpuMicroseconds()
+      return counts.steps++ < rounds
+    },
     tool: () => {
       counts.tools++
       return toolResult
@@ -26,4 +39,9 @@ export function scenario(rounds) {
       }
     },
   }
+}
+
+function cpuMicroseconds() {
+  const { user, system } = process.cpuUsage()
+  return user + system
 }

@@ -1,55 +1,61 @@
 /**
- * A data agent: a CSV file goes into the sandbox, the model computes with its numbers in Python, and a table and an SVG chart come
- * out. What the tiny model cannot write, the chart, is a program of the host's own in the same sandbox, beside the model's.
+ * A data agent: a CSV file goes into the sandbox, the model computes with it in Python, and a table and an SVG chart come out. The
+ * tiny model cannot write the chart's program, so there the host runs one of its own in the same sandbox.
+ *
+ *   node examples/data-analysis/main.ts [--model DIR | --server URL --model NAME] [--out DIR]
  */
-import { readFile, writeFile } from "node:fs/promises"
+import { mkdtempSync } from "node:fs"
+import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { agent, codeInterpreter, pythonSandbox } from "chasqui"
-import { modelFromFlags } from "../from-flags.ts"
+import { type Artifact, agent, codeInterpreter, pythonSandbox } from "chasqui"
+import { isTiny, modelFlags, openModel } from "../from-flags.ts"
 
-const csv = await readFile(new URL("rainfall.csv", import.meta.url))
+const { values } = parseArgs({ options: { ...modelFlags, out: { type: "string" } } })
+const out = values.out ?? mkdtempSync(join(tmpdir(), "chasqui-data-"))
+const csv = await readFile(new URL("rainfall.csv", import.meta.url), "utf8")
 const rows = csv
-  .toString("utf8")
   .trim()
   .split("\n")
   .slice(1)
-  .map((line) => line.split(","))
-const millimetres = rows.map(([, value]) => Number(value))
+  .map((line) => line.split(",") as [string, string])
 
+const session = "rainfall"
+const model = await openModel(values.model, values.server)
 await using sandbox = pythonSandbox()
+await sandbox.put(session, "rainfall.csv", Buffer.from(csv))
+const files: Artifact[] = []
 await using bot = await agent({
-  model: modelFromFlags(),
+  model,
   system: "You are a helpful assistant.",
-  tools: [codeInterpreter({ sandbox })],
-  sessionId: "rainfall",
+  tools: [codeInterpreter({ sandbox, onArtifacts: ({ artifacts }) => files.push(...artifacts) })],
+  sessionId: session,
 })
-const question = (what: string) => `What is the ${what} of ${millimetres.join(", ")}?`
-const table: (readonly [string, string])[] = []
+
+for (const [month, millimetres] of rows)
+  console.log(`${month}  ${millimetres.padStart(3)} mm  ${"▇".repeat(Number(millimetres) / 3)}`)
+console.log()
+const data = isTiny(model) ? rows.map(([, value]) => value).join(", ") : "the column mm of rainfall.csv"
+const answers: string[] = []
 for (const what of ["average", "median", "sum"]) {
-  const { text } = await bot.run(question(what))
-  table.push([what, text])
+  const { text } = await bot.run(`What is the ${what} of ${data}?`)
+  answers.push(text)
+  console.log(`${what.padEnd(8)} ${text}`)
 }
-for (const [what, text] of table) console.log(`${what.padEnd(8)} ${text}`)
+if (isTiny(model))
+  files.push(
+    ...(await sandbox.run(await readFile(new URL("chart.py", import.meta.url), "utf8"), { session })).artifacts,
+  )
+else await bot.run("Draw the rainfall by month as a bar chart: write SVG text with Python to the file rainfall.svg.")
 
-await sandbox.put("rainfall", "rainfall.csv", csv)
-const chart = await sandbox.run(
-  `
-import csv
-rows = list(csv.DictReader(open("rainfall.csv")))
-top = max(float(row["mm"]) for row in rows)
-bars = "".join(
-    f'<rect x="{10 + 30 * i}" y="{110 - 100 * float(row["mm"]) / top:.1f}" width="22" height="{100 * float(row["mm"]) / top:.1f}"/>'
-    f'<text x="{21 + 30 * i}" y="124" font-size="9" text-anchor="middle">{row["month"]}</text>'
-    for i, row in enumerate(rows))
-open("rainfall.svg", "w").write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {20 + 30 * len(rows)} 130" fill="steelblue">{bars}</svg>')
-`,
-  { session: "rainfall" },
-)
-const svg = chart.artifacts.find(({ path }) => path === "rainfall.svg")
-const { out } = parseArgs({ options: { out: { type: "string" } }, strict: false }).values
-if (svg && typeof out === "string") await writeFile(join(out, "rainfall.svg"), svg.bytes)
-console.log(svg ? `chart    ${svg.type}, ${svg.bytes.length} bytes` : `no chart: ${chart.error?.message}`)
+const svg = files.findLast(({ path }) => path === "rainfall.svg")
+if (svg !== undefined) {
+  await mkdir(out, { recursive: true })
+  await writeFile(join(out, "rainfall.svg"), svg.bytes)
+}
+console.log(svg ? `chart    ${join(out, "rainfall.svg")}, ${svg.bytes.length} bytes` : "no chart was drawn")
+await model.close()
 
-const sum = millimetres.reduce((total, value) => total + value, 0)
-if (svg === undefined || !table.at(-1)?.[1].includes(String(sum))) process.exitCode = 1
+const sum = rows.reduce((total, [, value]) => total + Number(value), 0)
+if (svg === undefined || !answers.at(-1)?.includes(String(sum))) process.exitCode = 1

@@ -1,6 +1,7 @@
 import { argPieces, args, question, scenario, text, textPieces } from "../scenario.mjs"
 
 export const packages = ["ai@7.0.173", "zod@4.6.7"]
+export const entry = "ai"
 
 export async function setup(rounds, mode, load) {
   const { ToolLoopAgent, tool, isLoopFinished } = await load("ai")

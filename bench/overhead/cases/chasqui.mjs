@@ -1,7 +1,9 @@
-import { agent, defineTool } from "@chasqui/core"
 import { argPieces, args, question, scenario, text, textPieces } from "../scenario.mjs"
 
+export const entry = "chasqui"
+
 export async function setup(rounds, mode) {
+  const { agent, defineTool } = await import("@chasqui/core")
   const run = scenario(rounds)
   const tool = defineTool("get_weather", {
     description: "weather",

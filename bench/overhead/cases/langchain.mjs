@@ -1,6 +1,7 @@
 import { argPieces, question, scenario, text, textPieces } from "../scenario.mjs"
 
 export const packages = ["langchain@1.5.14", "@langchain/langgraph@1.7.3", "@langchain/core@1.4.0", "zod@4.6.7"]
+export const entry = "langchain"
 
 export async function setup(rounds, mode, load) {
   process.env.LANGSMITH_TRACING = "false"

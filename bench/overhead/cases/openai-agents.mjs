@@ -1,6 +1,7 @@
 import { argPieces, args, question, scenario, text, textPieces } from "../scenario.mjs"
 
 export const packages = ["@openai/agents@0.20.0", "zod@4.6.7"]
+export const entry = "@openai/agents"
 
 export async function setup(rounds, mode, load) {
   const { Agent, Runner, tool, Usage, setTracingDisabled } = await load("@openai/agents")

@@ -1,4 +1,4 @@
-/** `agent` with a default: without a model it runs the tiny one that comes with this package. */
+/** `agent` with defaults: without a model it runs the tiny one that comes with this package, and what it stores has times. */
 import { type Agent, type AgentOptions as CoreOptions, agent as coreAgent } from "@chasqui/core"
 import { llama } from "./llama.ts"
 
@@ -11,5 +11,5 @@ export type { Agent }
 
 /** Makes an agent. Throws ToolDefinitionError for tools that clash, and what loading the model throws. */
 export function agent({ model = llama(), ...options }: AgentOptions = {}): Promise<Agent> {
-  return coreAgent({ ...options, model })
+  return coreAgent({ ...(options.store && { now: Date.now }), ...options, model })
 }

@@ -3,11 +3,13 @@
  * @chasqui/tools and @chasqui/engine-cuda; only the defaults are this package's own.
  */
 export {
+  AgentError,
   type AgentEvent,
   type AgentToolOptions,
   type ApprovalKey,
   type AssistantTurn,
   agentTool,
+  type Budget,
   type ContextPolicy,
   type Decision,
   defineTool,
@@ -27,6 +29,7 @@ export {
   type PendingRun,
   PromptError,
   type RunLimits,
+  type RunOptions,
   type RunResult,
   type RunStopReason,
   type RunStream,
@@ -53,6 +56,7 @@ export {
 } from "@chasqui/core"
 export { type RemoteChatOptions, remoteChat } from "@chasqui/engine-remote"
 export {
+  type Artifact,
   type BraveSearchOptions,
   braveSearch,
   type CodeInterpreterOptions,

@@ -2,18 +2,27 @@
  * The plain facade: an agent is a model with tools and a session, and `run` or `stream` take it one turn further.
  * It holds no logic of the loop; it only turns Effects into Promises and events into an AsyncIterable.
  */
-import { type ApprovalKey, checkApprovalKey, type Decision, type PendingRun, verifyPendingRun } from "./approval.ts"
+import {
+  type ApprovalKey,
+  checkApprovalKey,
+  type Decision,
+  type PendingRun,
+  pendingIn,
+  verifyPendingRun,
+} from "./approval.ts"
 import type { ContextPolicy } from "./context-policy.ts"
 import type { Sampling } from "./engine.ts"
-import { SessionError, ToolDefinitionError } from "./error.ts"
-import type { AgentEvent, ToolResult, Usage } from "./event.ts"
+import { AgentError, SessionError, ToolDefinitionError } from "./error.ts"
+import type { AgentEvent, Usage } from "./event.ts"
 import type { Guards } from "./guard-check.ts"
 import type { HandoffTarget } from "./handoff.ts"
 import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
 import type { Model } from "./model.ts"
 import { type InferOutput, type OutputSchema, outputFormat } from "./output.ts"
 import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
-import type { ResumePoint, RunContext, RunResult } from "./run.ts"
+import type { ResumePoint, RunResult } from "./run.ts"
+import type { Budget } from "./run-budget.ts"
+import type { RunContext } from "./run-context.ts"
 import { defaultLimits, type RunLimits } from "./run-limits.ts"
 import type { runPromise } from "./run-promise.ts"
 import { RunStream } from "./run-stream.ts"
@@ -69,7 +78,12 @@ export interface HandoffOptions {
 }
 
 export interface RunOptions {
+  /** The LoRA adapter for this run, by the name under which the engine loaded it; default: none. */
+  readonly adapter?: string
+  /** Aborting it ends the run with `aborted`, within one decode step. */
   readonly signal?: AbortSignal
+  /** Of a run that this one is a part of: it is spent from too. A tool gets it in its context. */
+  readonly budget?: Budget
 }
 
 export interface OutputOptions<Schema extends OutputSchema> extends RunOptions {
@@ -80,42 +94,73 @@ export interface OutputOptions<Schema extends OutputSchema> extends RunOptions {
 /** A result whose `output` is there when the run ended with `end-of-turn`. */
 export type OutputResult<Schema> = Omit<RunResult, "output"> & { readonly output?: InferOutput<Schema> }
 
+/** What was decided, by the id of the call. */
+export type Decisions = Readonly<Record<string, Decision>>
+
 export interface Agent extends AsyncDisposable {
   readonly model: Model
   readonly session: Transcript
+  /** What waits for a person, also where the session was opened from a store or a document. */
+  readonly pending: PendingRun | undefined
   /** Adds a user turn and runs until the turn ends or a limit is reached. */
   run<const Schema extends OutputSchema>(input: string, options: OutputOptions<Schema>): Promise<OutputResult<Schema>>
   run(input: string, options?: RunOptions): Promise<RunResult>
   /** The same, with every event as it happens. The run starts at once. */
-  stream(input: string, options?: RunOptions | OutputOptions<OutputSchema>): RunStream
+  stream<const Schema extends OutputSchema>(
+    input: string,
+    options: OutputOptions<Schema>,
+  ): RunStream<OutputResult<Schema>>
+  stream(input: string, options?: RunOptions): RunStream
   /**
    * Goes on with a run that ended with `needs-approval`: a decision for each waiting call, by its id. A call without one waits
-   * on. Throws SessionError `bad-approval` for a pending run that is not this session's latest, or was changed.
+   * on. A run that was asked for an `output` is resumed with the same. Throws SessionError `bad-approval` for a pending run that
+   * is not this session's latest, was changed, or was used.
    */
-  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, options?: RunOptions): RunStream
+  resume<const Schema extends OutputSchema>(
+    pending: PendingRun,
+    decisions: Decisions,
+    options: OutputOptions<Schema>,
+  ): RunStream<OutputResult<Schema>>
+  resume(pending: PendingRun, decisions: Decisions, options?: RunOptions): RunStream
   /** Closes tools, and the model if this agent loaded it. Waits for a run that is under way. */
   close(): Promise<void>
 }
 
-/** Makes an agent. Throws ToolDefinitionError for two tools of one name, and what loading the model throws. */
+/**
+ * Makes an agent. Throws ToolDefinitionError for two tools of one name, AgentError for an option that makes no sense, and what
+ * loading the model throws.
+ */
 export async function agent(given: AgentOptions): Promise<Agent> {
+  loop ??= (await import("./run-promise.ts")).runPromise
+  return agentWith(given, loop)
+}
+
+let loop: typeof runPromise | undefined
+
+/** The same, on a loop that is run in some other way. */
+export async function agentWith(given: AgentOptions, run: typeof runPromise): Promise<Agent> {
+  checkNumbers(given)
   const options = {
     ...given,
     tools: [...(given.tools ?? []), ...Object.entries(given.handoffs ?? {}).map(transferTool)],
   }
   const tools = toolMap(options.tools)
-  if (options.tools.some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
+  // Whatever is wrong with the options is told before anything is loaded or locked.
+  handoffTargets(options)
+  if (allTools(options).some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
   const model = typeof options.model === "function" ? await options.model() : options.model
   const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
   const name = options.session?.id ?? options.sessionId ?? "session-0"
-  const kept = options.store && (await openSession(options.store, name, model, fresh))
-  loop ??= (await import("./run-promise.ts")).runPromise
-  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session(), openResults: [] }, loop)
+  try {
+    const kept = options.store && (await openSession(options.store, name, model, fresh))
+    return new SessionAgent(options, model, tools, kept ?? { session: fresh.session() }, run)
+  } catch (error) {
+    if (typeof options.model === "function") await model.close()
+    throw error
+  }
 }
 
-let loop: typeof runPromise | undefined
-
-type Start = { readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint }
+type Start = Partial<OutputOptions<OutputSchema>> & ({ readonly input: string } | { readonly resume: ResumePoint })
 
 class SessionAgent implements Agent {
   model: Model
@@ -123,8 +168,6 @@ class SessionAgent implements Agent {
   readonly #options: AgentOptions
   #tools: ReadonlyMap<string, Tool>
   #busy: Promise<unknown> | undefined
-  /** Results of calls whose neighbours in the same turn wait for approval. */
-  #openResults: readonly ToolResult[]
   readonly #kept: KeptSession | undefined
   /** The model that was loaded for this agent, and is closed with it. */
   readonly #ownModel: Model | undefined
@@ -135,34 +178,51 @@ class SessionAgent implements Agent {
     options: AgentOptions,
     model: Model,
     tools: ReadonlyMap<string, Tool>,
-    session: KeptSession | Pick<KeptSession, "session" | "openResults">,
+    session: KeptSession | Pick<KeptSession, "session">,
     run: typeof runPromise,
   ) {
     this.#run = run
     this.#options = options
     this.#tools = tools
     this.#kept = "log" in session ? session : undefined
-    this.#openResults = session.openResults
     this.#ownModel = typeof options.model === "function" ? model : undefined
     this.model = model
     this.session = session.session
+    const handedTo = handoffTargets(options).get(transferName(this.session.agent ?? ""))
+    if (handedTo === undefined) return
+    this.#tools = handedTo.tools
+    this.model = handedTo.model ?? model
+  }
+
+  get pending(): PendingRun | undefined {
+    const { approvalKey } = this.#options
+    return approvalKey === undefined || this.#busy ? undefined : pendingIn(this.session, approvalKey)
   }
 
   run<const Schema extends OutputSchema>(input: string, options: OutputOptions<Schema>): Promise<OutputResult<Schema>>
   run(input: string, options?: RunOptions): Promise<RunResult>
   run(input: string, options: Partial<OutputOptions<OutputSchema>> = {}): Promise<RunResult> {
-    const { signal = new AbortController().signal, ...rest } = options
-    return this.#start({ input, ...rest }, () => undefined, signal)
+    return this.#start({ input, ...options }, () => undefined, options.signal ?? neverAborted)
   }
 
-  stream(input: string, { signal, ...rest }: Partial<OutputOptions<OutputSchema>> = {}): RunStream {
-    return this.#stream({ input, ...rest }, signal)
+  stream<const Schema extends OutputSchema>(
+    input: string,
+    options: OutputOptions<Schema>,
+  ): RunStream<OutputResult<Schema>>
+  stream(input: string, options?: RunOptions): RunStream
+  stream(input: string, options: Partial<OutputOptions<OutputSchema>> = {}): RunStream {
+    return this.#stream({ input, ...options })
   }
 
-  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, { signal }: RunOptions = {}): RunStream {
-    const place = { sessionId: this.session.id, turn: this.session.turns.length - 1 }
-    verifyPendingRun(pending, place, checkApprovalKey(this.#options.approvalKey))
-    return this.#stream({ resume: { pending, decisions: new Map(Object.entries(decisions)) } }, signal)
+  resume<const Schema extends OutputSchema>(
+    pending: PendingRun,
+    decisions: Decisions,
+    options: OutputOptions<Schema>,
+  ): RunStream<OutputResult<Schema>>
+  resume(pending: PendingRun, decisions: Decisions, options?: RunOptions): RunStream
+  resume(pending: PendingRun, decisions: Decisions, options: Partial<OutputOptions<OutputSchema>> = {}): RunStream {
+    verifyPendingRun(pending, this.session, checkApprovalKey(this.#options.approvalKey))
+    return this.#stream({ ...options, resume: { pending, decisions: new Map(Object.entries(decisions)) } })
   }
 
   async close(): Promise<void> {
@@ -178,9 +238,9 @@ class SessionAgent implements Agent {
     return this.close()
   }
 
-  #stream(start: Start, signal: AbortSignal | undefined): RunStream {
+  #stream(start: Start): RunStream {
     const controller = new AbortController()
-    const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal
+    const either = start.signal ? AbortSignal.any([start.signal, controller.signal]) : controller.signal
     return new RunStream(
       (emit) => this.#start(start, emit, either),
       () => controller.abort(),
@@ -195,7 +255,6 @@ class SessionAgent implements Agent {
     this.#busy = running
     try {
       const { result, transcript, model, tools } = await running
-      this.#openResults = result.pending?.results ?? []
       this.session = transcript
       this.model = model
       this.#tools = tools
@@ -220,9 +279,10 @@ class SessionAgent implements Agent {
 
   #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
     const { sampling, approvalKey, cost, contextPolicy, guards, handoffs, toolConcurrency = 4 } = this.#options
-    const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
+    const { budget } = start
+    const format = start.output === undefined ? undefined : outputFormat(start.output)
     if ("input" in start) {
-      closeOpenCalls(this.session, this.#openResults)
+      closeOpenCalls(this.session)
       this.session.append({ role: "user", content: start.input + (format?.instruction ?? "") })
     }
     return {
@@ -234,13 +294,37 @@ class SessionAgent implements Agent {
       emit,
       toolConcurrency,
       ...(sampling && { sampling }),
+      ...(start.adapter !== undefined && { adapter: start.adapter }),
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
       ...(contextPolicy && { contextPolicy }),
       ...(guards && { guards }),
-      ...(handoffs && { handoffs: handoffTargets(this.#options, handoffs) }),
+      ...(budget && { budget }),
+      ...(handoffs && { handoffs: handoffTargets(this.#options) }),
       ...(format && { output: format.check }),
     }
+  }
+}
+
+/** For runs that nobody can abort. */
+const neverAborted = new AbortController().signal
+
+/** Limits that are no numbers would never end anything. */
+function checkNumbers(options: AgentOptions): void {
+  const least: Partial<Record<keyof AgentOptions, number>> = {
+    maxSteps: 1,
+    maxTokens: 1,
+    maxRepeats: 1,
+    toolConcurrency: 1,
+  }
+  for (const name of [...(Object.keys(defaultLimits) as (keyof RunLimits)[]), "toolConcurrency"] as const) {
+    const value: unknown = options[name]
+    if (value === undefined || (typeof value === "number" && value >= (least[name] ?? 0))) continue
+    throw new AgentError({
+      reason: "bad-option",
+      detail: `The option ${name} is ${String(value)}.`,
+      fix: `Give a number of at least ${least[name] ?? 0}, or leave it out.`,
+    })
   }
 }
 
@@ -282,7 +366,7 @@ function allTools({ tools = [], handoffs = {} }: AgentOptions): readonly Tool[] 
 
 /** A handoff as the model sees it: a tool without arguments. */
 function transferTool([name, { description }]: [string, HandoffOptions]): Tool {
-  return defineTool(`transfer_to_${name}`, {
+  return defineTool(transferName(name), {
     description,
     input: { type: "object", properties: {} },
     sequential: true,
@@ -290,14 +374,15 @@ function transferTool([name, { description }]: [string, HandoffOptions]): Tool {
   })
 }
 
-function handoffTargets(
-  options: AgentOptions,
-  handoffs: Readonly<Record<string, HandoffOptions>>,
-): ReadonlyMap<string, HandoffTarget> {
+function transferName(name: string): string {
+  return `transfer_to_${name}`
+}
+
+function handoffTargets(options: AgentOptions): ReadonlyMap<string, HandoffTarget> {
   return new Map(
-    Object.entries(handoffs).map(([name, { system, tools = [], model }]) => {
+    Object.entries(options.handoffs ?? {}).map(([name, { system, tools = [], model }]) => {
       const target = { name, tools: toolMap(tools), options: promptOptions(tools, options.prompt), system }
-      return [`transfer_to_${name}`, model === undefined ? target : { ...target, model }]
+      return [transferName(name), model === undefined ? target : { ...target, model }]
     }),
   )
 }

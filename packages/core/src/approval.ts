@@ -6,6 +6,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto"
 import { SessionError } from "./error.ts"
 import type { ToolResult } from "./event.ts"
+import type { Transcript } from "./transcript.ts"
 import type { JsonObject, ToolCall } from "./turn.ts"
 
 export interface PendingRun {
@@ -30,21 +31,40 @@ export type Decision =
 /** Signs and verifies: the caller's secret, the same in every process that resumes. At least 16 bytes. */
 export type ApprovalKey = string | Uint8Array
 
-export function pendingRun(fields: Omit<PendingRun, "format" | "version" | "signature">, key: ApprovalKey): PendingRun {
+/** What waits for a person at the end of a transcript, signed; undefined where nothing does. Throws without a usable key. */
+export function pendingIn(transcript: Transcript, key: ApprovalKey | undefined): PendingRun | undefined {
+  const { id: sessionId, turns, openResults: results } = transcript
+  const calls = openCalls(transcript)
+  if (calls.length === 0) return undefined
+  return pendingRun({ sessionId, turn: turns.length - 1, calls, results }, checkApprovalKey(key))
+}
+
+/** The calls of the last turn that have no result. */
+export function openCalls({ turns, openResults }: Transcript): readonly ToolCall[] {
+  const last = turns.at(-1)
+  if (last?.role !== "assistant") return []
+  return last.toolCalls.filter(({ id }) => !openResults.some(({ callId }) => callId === id))
+}
+
+function pendingRun(fields: Omit<PendingRun, "format" | "version" | "signature">, key: ApprovalKey): PendingRun {
   const unsigned = { format: "chasqui-pending-run", version: 1, ...fields } as const
   return { ...unsigned, signature: sign(unsigned, key).toString("hex") }
 }
 
-/** Throws SessionError `bad-approval` for a pending run of another session or place, or one that was changed on its way. */
-export function verifyPendingRun(
-  pending: PendingRun,
-  place: { readonly sessionId: string; readonly turn: number },
-  key: ApprovalKey,
-): void {
+/** Throws SessionError `bad-approval` for a pending run of another session or place, one that was changed, or was used. */
+export function verifyPendingRun(pending: PendingRun, transcript: Transcript, key: ApprovalKey): void {
+  if (pending?.format !== "chasqui-pending-run" || pending.version !== 1) throw refused("it is not a pending run")
   const { signature, ...unsigned } = pending
-  if (pending.format !== "chasqui-pending-run" || pending.version !== 1) throw refused("it is not a pending run")
-  if (pending.sessionId !== place.sessionId) throw refused("it belongs to another session")
-  if (pending.turn !== place.turn) throw refused("its calls were answered before, or the session went on without them")
+  if (pending.sessionId !== transcript.id) throw refused("it belongs to another session")
+  const open = openCalls(transcript)
+  const here = pending.turn === transcript.turns.length - 1
+  if (
+    !here ||
+    !Array.isArray(pending.calls) ||
+    !pending.calls.every((call) => open.some(({ id }) => id === call?.id))
+  ) {
+    throw refused("its calls were answered before, or the session went on without them")
+  }
   const expected = sign(unsigned, key)
   const given = Buffer.from(String(signature), "hex")
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {

@@ -2,6 +2,7 @@
  * What to do when a conversation grows towards the end of the context. A policy gives a shorter list of turns; the next prompt
  * then starts anew, so a policy acts rarely and frees much. What it costs in cache is reported with the event.
  */
+import type { Usage } from "./event.ts"
 import type { Model } from "./model.ts"
 import { Transcript } from "./transcript.ts"
 import type { Turn } from "./turn.ts"
@@ -11,7 +12,15 @@ export interface ContextPolicy {
   /** Acts once prompt and answer fill this fraction of the context; default of the policies here: 0.8. */
   readonly atFraction: number
   /** The shorter turns; undefined where nothing can be dropped. */
-  readonly shorten: (transcript: Transcript, model: Model, signal: AbortSignal) => Promise<readonly Turn[] | undefined>
+  readonly shorten: (transcript: Transcript, means: PolicyMeans) => Promise<readonly Turn[] | undefined>
+}
+
+/** What a policy may use. */
+export interface PolicyMeans {
+  readonly model: Model
+  readonly signal: AbortSignal
+  /** Counts what it spends on a model in the run's usage. */
+  readonly spend: (usage: Usage) => void
 }
 
 /** Replaces the contents of old tool results by a short note, newest `keepLast` (default 4) untouched. */
@@ -45,7 +54,7 @@ export function summarise(
   return {
     name: "summarise",
     atFraction,
-    async shorten(transcript, model, signal) {
+    async shorten(transcript, { model, signal, spend }) {
       const { turns } = transcript
       const system = turns[0]?.role === "system" ? turns.slice(0, 1) : []
       let cut = Math.max(system.length, turns.length - keepTurns)
@@ -65,7 +74,10 @@ export function summarise(
       )
       const generation = model.generate(asking, { maxTokens, firstCall: 0, signal })
       for await (const _ of generation);
-      const summary = (await generation.end).turn.content
+      const { turn, usage, reason } = await generation.end
+      spend(usage)
+      if (reason === "aborted") return undefined
+      const summary = turn.content
       const note: Turn = { role: "user", content: `Summary of the conversation so far:\n${summary}` }
       return [...system, note, ...turns.slice(cut)]
     },

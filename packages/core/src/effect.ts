@@ -7,11 +7,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Agent as PlainAgent, type AgentOptions as PlainOptions, agent as plainAgent } from "./agent.ts"
-import { EngineError, PromptError, SessionError, TokenizerError, ToolDefinitionError } from "./error.ts"
+import {
+  agentWith,
+  type Decisions,
+  type OutputOptions,
+  type OutputResult,
+  type Agent as PlainAgent,
+  type AgentOptions as PlainOptions,
+  type RunOptions,
+} from "./agent.ts"
+import type { PendingRun } from "./approval.ts"
+import { AgentError, EngineError, PromptError, SessionError, TokenizerError, ToolDefinitionError } from "./error.ts"
 import type { AgentEvent } from "./event.ts"
 import type { Model as PlainModel } from "./model.ts"
-import type { RunResult } from "./run.ts"
+import type { OutputSchema } from "./output.ts"
+import { type RunResult, run } from "./run.ts"
 import type { RunStream } from "./run-stream.ts"
 import type { RunError } from "./step.ts"
 
@@ -31,39 +41,81 @@ export class Model extends Context.Service<Model, PlainModel>()("@chasqui/core/M
 export interface AgentOptions extends Omit<PlainOptions, "model"> {}
 
 export interface AgentService {
+  /** As it is now: a handoff and a context policy make another. */
   readonly session: PlainAgent["session"]
+  /** What waits for a person. */
+  readonly pending: PlainAgent["pending"]
   /** Interrupting it aborts the run; the session can go on. */
-  readonly run: (input: string) => Effect.Effect<RunResult, RunError | SessionError>
-  readonly stream: (input: string) => Stream.Stream<AgentEvent, RunError | SessionError>
-  readonly resume: (...args: Parameters<PlainAgent["resume"]>) => Effect.Effect<RunResult, RunError | SessionError>
+  readonly run: {
+    <const Schema extends OutputSchema>(
+      input: string,
+      options: OutputOptions<Schema>,
+    ): Effect.Effect<OutputResult<Schema>, RunError | SessionError>
+    (input: string, options?: RunOptions): Effect.Effect<RunResult, RunError | SessionError>
+  }
+  readonly stream: (
+    input: string,
+    options?: RunOptions | OutputOptions<OutputSchema>,
+  ) => Stream.Stream<AgentEvent, RunError | SessionError>
+  readonly resume: {
+    <const Schema extends OutputSchema>(
+      pending: PendingRun,
+      decisions: Decisions,
+      options: OutputOptions<Schema>,
+    ): Effect.Effect<OutputResult<Schema>, RunError | SessionError>
+    (pending: PendingRun, decisions: Decisions, options?: RunOptions): Effect.Effect<RunResult, RunError | SessionError>
+  }
 }
 
 /** One agent with its session. */
 export class Agent extends Context.Service<Agent, AgentService>()("@chasqui/core/Agent") {
-  static readonly layer = (options: AgentOptions): Layer.Layer<Agent, ToolDefinitionError | SessionError, Model> =>
-    Layer.effect(Agent, agent(options))
+  static readonly layer = (
+    options: AgentOptions,
+  ): Layer.Layer<Agent, ToolDefinitionError | AgentError | SessionError, Model> => Layer.effect(Agent, agent(options))
 }
 
 /** Makes an agent on the model of the context; it is closed with the scope. */
 export const agent = Effect.fn("chasqui.agent")(function* (
   options: AgentOptions,
-): Effect.fn.Return<AgentService, ToolDefinitionError | SessionError, Model | Scope.Scope> {
+): Effect.fn.Return<AgentService, ToolDefinitionError | AgentError | SessionError, Model | Scope.Scope> {
   const model = yield* Model
+  // A run has the services of whoever started it: its clock, so that a test can move it, and its span.
+  let services = yield* Effect.context<never>()
   const plain = yield* Effect.acquireRelease(
     Effect.tryPromise({
-      try: () => plainAgent({ ...options, model }),
-      catch: (thrown) => typed<ToolDefinitionError | SessionError>(thrown),
+      try: () => agentWith({ ...options, model }, (...start) => Effect.runPromiseWith(services)(run(...start))),
+      catch: (thrown) => typed<ToolDefinitionError | AgentError | SessionError>(thrown),
     }),
     (made) => Effect.promise(() => made.close()),
   )
+  const here = Effect.map(Effect.context<never>(), (now) => {
+    services = now
+  })
+  const stream = (input: string, options?: RunOptions | OutputOptions<OutputSchema>) =>
+    plain.stream(input, options as RunOptions)
   return {
-    session: plain.session,
-    run: (input) => finished(() => plain.stream(input)),
-    stream: (input) =>
-      Stream.suspend(() =>
-        Stream.fromAsyncIterable(plain.stream(input), (thrown) => typed<RunError | SessionError>(thrown)),
+    get session() {
+      return plain.session
+    },
+    get pending() {
+      return plain.pending
+    },
+    run: (input: string, options?: RunOptions) =>
+      Effect.andThen(
+        here,
+        finished(() => stream(input, options)),
       ),
-    resume: (...args) => finished(() => plain.resume(...args)),
+    stream: (input, options) =>
+      Stream.unwrap(
+        Effect.map(here, () =>
+          Stream.fromAsyncIterable(stream(input, options), (thrown) => typed<RunError | SessionError>(thrown)),
+        ),
+      ),
+    resume: (pending: PendingRun, decisions: Decisions, options?: RunOptions) =>
+      Effect.andThen(
+        here,
+        finished(() => plain.resume(pending, decisions, options)),
+      ),
   }
 })
 
@@ -92,7 +144,7 @@ function finished(start: () => RunStream): Effect.Effect<RunResult, RunError | S
 
 /** Our own errors stay errors; anything else is a defect, and is thrown on. */
 function typed<Errors>(thrown: unknown): Errors {
-  const ours = [EngineError, PromptError, SessionError, TokenizerError, ToolDefinitionError]
+  const ours = [AgentError, EngineError, PromptError, SessionError, TokenizerError, ToolDefinitionError]
   if (ours.some((kind) => thrown instanceof kind)) return thrown as Errors
   throw thrown
 }

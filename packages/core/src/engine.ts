@@ -77,6 +77,8 @@ export interface GenerateOptions {
   /** Special-token ids that may be sampled at all; every other special token has probability 0. */
   readonly allowedSpecialTokens?: readonly number[]
   readonly constraint?: Constraint
+  /** The LoRA adapter to apply, by the name under which the engine loaded it; default: none. Part of the cache's key. */
+  readonly adapter?: string
   /** Pages are shared only within a namespace; `retain` holds the sequence's pages after the end. */
   readonly cache?: { readonly namespace?: string; readonly retain?: boolean }
   readonly signal?: AbortSignal

@@ -52,8 +52,15 @@ export class TemplateError extends TaggedError("TemplateError")<
 
 /** A tool definition that cannot be offered to a model. */
 export class ToolDefinitionError extends TaggedError("ToolDefinitionError")<
-  Fields<"bad-name" | "duplicate-name" | "bad-schema" | "unsupported-schema" | "too-large">
+  Fields<"bad-name" | "duplicate-name" | "bad-tool" | "bad-schema" | "unsupported-schema" | "too-large">
 > {
+  override get message(): string {
+    return `${this.detail} ${this.fix}`
+  }
+}
+
+/** An agent that cannot be made, or a run that cannot be started, as it was asked for. */
+export class AgentError extends TaggedError("AgentError")<Fields<"bad-option">> {
   override get message(): string {
     return `${this.detail} ${this.fix}`
   }

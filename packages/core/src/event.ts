@@ -2,7 +2,7 @@
  * What a run tells its listener, in order. Noun-verb names; lifecycle verbs are start, delta and end.
  * An event is never taken back, and the concatenated deltas equal the final turn for any batching of the tokens.
  */
-import type { AssistantTurn, CallSyntax, JsonObject, JsonValue, ToolCall, Turn } from "./turn.ts"
+import type { AssistantTurn, CallSyntax, JsonObject, JsonValue, ToolCall, Turn, UnreadCall } from "./turn.ts"
 
 /** Token counts of one generation, exact also after an abort. */
 export interface Usage {
@@ -69,6 +69,11 @@ export interface ToolCallInvalid {
   readonly raw: string
   /** What is wrong with it and where, for the model to read. */
   readonly problem: string
+}
+
+/** What of it stays in the turn. */
+export function unreadCall({ id, name, raw }: ToolCallInvalid): UnreadCall {
+  return { id, name, raw }
 }
 
 /** What the parser of one generation emits. */
@@ -158,6 +163,16 @@ export interface RunEnd {
   readonly usage: Usage
 }
 
+/** The run failed: the model or its engine did. The error itself rejects the run. */
+export interface RunFailed {
+  readonly type: "run-failed"
+  /** The error's own reason, such as `device-lost`. */
+  readonly reason: string
+  readonly message: string
+  /** What was spent until then. */
+  readonly usage: Usage
+}
+
 /** A guard forbade what the user or the model said; the run ends. */
 export interface GuardStop {
   readonly type: "guard-stop"
@@ -176,8 +191,10 @@ export interface TranscriptReplaced {
   readonly reason: "context-policy" | "handoff"
   /** The policy, or the agent that takes over. */
   readonly by: string
-  /** Tokens that stood in the cache and have to be computed again, at most. */
+  /** Tokens that stood in the cache and have to be computed again: exact where the model tells its prompts, else at most. */
   readonly lostTokens: number
+  /** What the policy itself spent on a model. */
+  readonly usage?: Usage
   /** The new head as PromptOptions, and the new turns. */
   readonly options: JsonObject
   readonly turns: readonly Turn[]
@@ -201,4 +218,5 @@ export type AgentEvent =
   | GuardStop
   | TranscriptReplaced
   | RunEnd
+  | RunFailed
   | NestedEvent

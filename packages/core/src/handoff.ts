@@ -17,10 +17,8 @@ export interface HandoffTarget {
 }
 
 /** The same conversation under the target's head: a declared break of the prefix. */
-export function handedOver(transcript: Transcript, { options, system }: HandoffTarget): Transcript {
+export function handedOver(transcript: Transcript, { name, options, system }: HandoffTarget): Transcript {
   const turns = transcript.turns.filter(({ role }) => role !== "system")
   const head = system === undefined ? [] : [{ role: "system", content: system } as const]
-  const next = new Transcript(transcript.id, options, [...head, ...turns])
-  next.countCalls(transcript.calls)
-  return next
+  return new Transcript(transcript.id, options, [...head, ...turns], { calls: transcript.calls, agent: name })
 }

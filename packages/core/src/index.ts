@@ -3,6 +3,7 @@ export {
   type Agent,
   type AgentOptions,
   agent,
+  type Decisions,
   type HandoffOptions,
   type OutputOptions,
   type OutputResult,
@@ -10,7 +11,7 @@ export {
 } from "./agent.ts"
 export { type AgentToolOptions, agentTool } from "./agent-tool.ts"
 export type { ApprovalKey, Decision, PendingRun } from "./approval.ts"
-export { type ContextPolicy, dropToolResults, summarise } from "./context-policy.ts"
+export { type ContextPolicy, dropToolResults, type PolicyMeans, summarise } from "./context-policy.ts"
 export { createDetokenizer, type Detokenizer } from "./detokenizer.ts"
 export {
   type Constraint,
@@ -24,6 +25,7 @@ export {
   TokenLog,
 } from "./engine.ts"
 export {
+  AgentError,
   EngineError,
   PromptError,
   SessionError,
@@ -38,6 +40,7 @@ export type {
   OutputInvalid,
   ParserEvent,
   RunEnd,
+  RunFailed,
   RunStart,
   RunStopReason,
   StepEnd,
@@ -74,6 +77,7 @@ export type { PromptOptions } from "./prompt-options.ts"
 export type { PromptPart } from "./prompt-part.ts"
 export { type RenderedPrompt, type RenderRequestOptions, renderRequest, tokenizeRequest } from "./render.ts"
 export type { RunResult } from "./run.ts"
+export type { Budget } from "./run-budget.ts"
 export type { RunLimits } from "./run-limits.ts"
 export type { RunStream } from "./run-stream.ts"
 export { loadSession, type SessionDocument, saveSession } from "./session.ts"
@@ -88,11 +92,13 @@ export { loadTokenizer, type Tokenizer } from "./tokenizer.ts"
 export {
   builtinToolNames,
   defineTool,
+  type EffectOf,
   type InferJson,
   type Tool,
   type ToolContext,
   type ToolDefinition,
   ToolFailed,
+  type ToolOutput,
   type ToolRetry,
   type ToolSchema,
 } from "./tool.ts"
@@ -128,5 +134,6 @@ export type {
   ToolCall,
   Turn,
   TurnEnd,
+  UnreadCall,
   UserTurn,
 } from "./turn.ts"

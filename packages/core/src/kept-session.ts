@@ -3,16 +3,13 @@
  * next. A new session is made where the store has none of that name.
  */
 import type { Sampling } from "./engine.ts"
-import type { ToolResult } from "./event.ts"
 import type { Model } from "./model.ts"
 import type { Store, StoreLog } from "./store.ts"
-import { foldTrace, readTrace, type TraceHeader, traceLine } from "./trace.ts"
+import { forkTrace, readTrace, type TraceHeader, traceLine } from "./trace.ts"
 import type { Transcript } from "./transcript.ts"
 
 export interface KeptSession {
   readonly session: Transcript
-  /** Results of calls whose neighbours in the same turn wait for approval. */
-  readonly openResults: readonly ToolResult[]
   readonly log: StoreLog
   readonly lock: AsyncDisposable
 }
@@ -29,12 +26,11 @@ export async function openSession(
     const log = await store.log(name)
     const text = await store.readLog(name)
     if (text?.includes("\n")) {
-      const { transcript, openResults } = foldTrace(readTrace(text), model.info.fingerprint)
-      return { session: transcript, openResults, log, lock }
+      return { session: forkTrace(readTrace(text), model.info.fingerprint), log, lock }
     }
     const session = fresh.session()
     log.append(traceLine(traceHeader(session, model, fresh.sampling)))
-    return { session, openResults: [], log, lock }
+    return { session, log, lock }
   } catch (error) {
     await lock[Symbol.asyncDispose]()
     throw error
@@ -58,6 +54,7 @@ export function traceHeader(session: Transcript, model: Model, sampling?: Sampli
     options: session.options,
     turns: session.turns,
     calls: session.calls,
+    ...(session.agent !== undefined && { agent: session.agent }),
     ...(sampling && { sampling: { ...plain, ...(seed !== undefined && { seed: seed.toString() }) } }),
   }
 }

@@ -5,7 +5,7 @@
  */
 import { createDetokenizer } from "./detokenizer.ts"
 import { type Engine, type GenerateOptions, type Generation, type GenerationEnd, TokenLog } from "./engine.ts"
-import type { ParserEvent } from "./event.ts"
+import { type ParserEvent, unreadCall } from "./event.ts"
 import type { Model, ModelEnd, ModelGeneration, ModelInfo, ModelOptions } from "./model.ts"
 import { type Parser, parser } from "./parser.ts"
 import { continuePrompt, type PromptPosition, promptStart } from "./prompt.ts"
@@ -32,7 +32,7 @@ export interface LlamaModel extends Model {
 }
 
 export interface CompleteOptions
-  extends Pick<ModelOptions, "maxTokens" | "sampling" | "constraint" | "cache" | "signal"> {}
+  extends Pick<ModelOptions, "maxTokens" | "sampling" | "constraint" | "adapter" | "cache" | "signal"> {}
 
 export interface Completion extends GenerationEnd {
   /** Without the stop token. */
@@ -55,12 +55,14 @@ export function llamaModel({ name, tokenizer, engine }: LlamaModelOptions): Llam
     }
     return prompt.tokens
   }
-  const start = (prefix: TokenLog, { maxTokens, sampling, constraint, cache, signal }: CompleteOptions): Generation => {
+  const start = (prefix: TokenLog, given: CompleteOptions): Generation => {
+    const { maxTokens, sampling, constraint, adapter, cache, signal } = given
     const options: GenerateOptions = {
       maxTokens: Math.min(maxTokens, Math.max(1, engine.info.contextLength - prefix.length)),
       allowedSpecialTokens,
       ...(sampling && { sampling }),
       ...(constraint && { constraint }),
+      ...(adapter !== undefined && { adapter }),
       ...(cache && { cache }),
       ...(signal && { signal }),
     }
@@ -70,6 +72,7 @@ export function llamaModel({ name, tokenizer, engine }: LlamaModelOptions): Llam
     info,
     tokenizer,
     engine,
+    promptLength: (transcript) => promptOf(transcript).length,
     promptTokens: (transcript) => promptOf(transcript).view().slice(),
     generate(transcript, options) {
       const generation = start(promptOf(transcript), options)
@@ -196,7 +199,8 @@ class TurnReader {
     const { events: last, turn } = this.#parser.end(reason)
     this.#take(last, events)
     const { content, toolCalls, end, invalidCalls, complete } = turn
-    const whole: AssistantTurn = { role: "assistant", content, toolCalls, end, tokens: this.#tokens }
+    const unread = invalidCalls.length > 0 && { unreadCalls: invalidCalls.map(unreadCall) }
+    const whole: AssistantTurn = { role: "assistant", content, toolCalls, ...unread, end, tokens: this.#tokens }
     return { events, turn: whole, invalidCalls, complete }
   }
 

@@ -11,6 +11,8 @@ export interface ModelOptions {
   readonly maxTokens: number
   readonly sampling?: Sampling
   readonly constraint?: Constraint
+  /** The LoRA adapter to apply, by the name under which the engine loaded it; default: none. */
+  readonly adapter?: string
   readonly cache?: { readonly namespace?: string; readonly retain?: boolean }
   /** The number that the first call of this turn gets in its id. */
   readonly firstCall: number
@@ -43,5 +45,9 @@ export interface ModelInfo {
 export interface Model {
   readonly info: ModelInfo
   generate(transcript: Transcript, options: ModelOptions): ModelGeneration
+  /** How many tokens the next prompt of this transcript has, where the model knows: then a context policy acts in time. */
+  promptLength?(transcript: Transcript): number
+  /** The tokens of that prompt. */
+  promptTokens?(transcript: Transcript): ArrayLike<number>
   close(): Promise<void>
 }

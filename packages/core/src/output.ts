@@ -3,7 +3,7 @@
  * one fenced block; what does not fit is said with path and reason, for the model to try again.
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec"
-import type { OutputCheck } from "./run.ts"
+import type { OutputCheck } from "./run-context.ts"
 import type { InferJson, ObjectSchema, ToolSchema } from "./tool.ts"
 import { jsonSchemaCheck, standardSchemaCheck } from "./tool-input.ts"
 import type { JsonObject } from "./turn.ts"

@@ -29,12 +29,17 @@ export function renderWritten(turn: AssistantTurn): readonly PromptPart[] {
 
 function renderFromFields(turn: AssistantTurn, dialect: Dialect): readonly PromptPart[] {
   const closing = { special: closingToken(turn.end) }
-  const text = { text: bodyText(turn.content, dialect) }
+  const text = { text: bodyText(withUnread(turn), dialect) }
   const calls = renderCalls(turn.toolCalls, dialect)
   if (calls.length === 0) return [...renderHeader("assistant"), text, closing]
   if (dialect === "meta") return [...renderHeader("assistant"), ...besideText(text, calls), closing]
   // The template drops prose beside a call and takes one call per message.
   return calls.flatMap((call) => [...renderHeader("assistant"), ...call, closing])
+}
+
+/** What could not be read as a call stands as the text that it is, so that the answer to it makes sense. */
+function withUnread({ content, unreadCalls = [] }: AssistantTurn): string {
+  return [content, ...unreadCalls.map(({ raw }) => raw)].filter((text) => text !== "").join("\n")
 }
 
 /** Meta puts prose in front of the calls, but behind the tag of a code call. */

@@ -3,7 +3,8 @@
  * defines tools or reads traces does not pay for the loop.
  */
 import * as Effect from "effect/Effect"
-import { type ResumePoint, type RunContext, type RunOutcome, run } from "./run.ts"
+import { type ResumePoint, type RunOutcome, run } from "./run.ts"
+import type { RunContext } from "./run-context.ts"
 
 /** Rejects with a RunError, as it is. */
 export function runPromise(context: RunContext, resume: ResumePoint | undefined): Promise<RunOutcome> {

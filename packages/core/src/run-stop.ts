@@ -11,6 +11,7 @@ export class RunStop {
   readonly #listeners = new Set<() => void>()
   readonly #release: () => void
   #reason: RunStopReason | undefined
+  #released = false
 
   constructor(caller: AbortSignal, clock: RunClock, deadlineMs: number) {
     const abort = () => this.stop("aborted")
@@ -32,8 +33,13 @@ export class RunStop {
     return this.#reason
   }
 
+  /** Whether the run still goes on, so that it can be stopped. */
+  get isOpen(): boolean {
+    return this.#reason === undefined && !this.#released
+  }
+
   stop(why: RunStopReason): void {
-    if (this.#reason !== undefined) return
+    if (!this.isOpen) return
     this.#reason = why
     this.#controller.abort()
     for (const listener of [...this.#listeners]) listener()
@@ -52,7 +58,17 @@ export class RunStop {
     return Effect.sync(off)
   })
 
+  /** The effect's value, or nothing as soon as the run stops. */
+  unlessStopped<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined, E> {
+    return Effect.raceFirst(
+      effect,
+      Effect.map(this.stopped, () => undefined),
+    )
+  }
+
+  /** The run is over. */
   release(): void {
+    this.#released = true
     this.#release()
     this.#listeners.clear()
   }

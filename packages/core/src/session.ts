@@ -3,6 +3,7 @@
  * Token ids that a document carries are not trusted: a model uses them only where they decode to the turn's own fields.
  */
 import { SessionError } from "./error.ts"
+import type { ToolResult } from "./event.ts"
 import type { PromptOptions } from "./prompt-options.ts"
 import { Transcript } from "./transcript.ts"
 import { type JsonValue, roles, type Turn } from "./turn.ts"
@@ -18,6 +19,10 @@ export interface SessionDocument {
   readonly options: PromptOptions
   readonly calls: number
   readonly turns: readonly Turn[]
+  /** Results of the last turn's calls whose neighbours wait for approval; absent where none wait. */
+  readonly openResults?: readonly ToolResult[]
+  /** The agent that the conversation was handed to. */
+  readonly agent?: string
 }
 
 export function saveSession(transcript: Transcript, fingerprint: string): SessionDocument {
@@ -29,6 +34,8 @@ export function saveSession(transcript: Transcript, fingerprint: string): Sessio
     options: transcript.options,
     calls: transcript.calls,
     turns: [...transcript.turns],
+    ...(transcript.openResults.length > 0 && { openResults: transcript.openResults }),
+    ...(transcript.agent !== undefined && { agent: transcript.agent }),
   }
 }
 
@@ -45,19 +52,26 @@ export function loadSession(document: unknown, fingerprint: string): Transcript 
       fix: "Load it with the release that wrote it.",
     })
   }
-  const { id, options, calls, turns } = document
+  const { id, options, calls, turns, openResults = [], agent } = document
   if (typeof id !== "string") throw malformed("`id` is not a string")
   if (!isRecord(options)) throw malformed("`options` is not an object")
   if (typeof calls !== "number" || !Number.isSafeInteger(calls) || calls < 0) throw malformed("`calls` is not a count")
   if (!Array.isArray(turns)) throw malformed("`turns` is not a list")
+  if (!Array.isArray(openResults) || !openResults.every(isResult)) throw malformed("`openResults` holds no results")
+  if (agent !== undefined && typeof agent !== "string") throw malformed("`agent` is not a name")
   const trusted = document.fingerprint === fingerprint
   const transcript = new Transcript(
     id,
     options as unknown as PromptOptions,
     turns.map((turn, index) => readTurn(turn, index, trusted)),
+    { calls, agent },
   )
-  transcript.countCalls(calls)
+  transcript.holdResults(openResults as readonly ToolResult[])
   return transcript
+}
+
+function isResult(value: unknown): boolean {
+  return isRecord(value) && typeof value.callId === "string" && typeof value.name === "string" && "output" in value
 }
 
 /** Checks a turn from outside; its token ids go where they are not trusted. */
@@ -75,6 +89,10 @@ export function readTurn(value: unknown, index: number, trusted: boolean): Turn 
     if (!isRecord(call) || typeof call.name !== "string" || typeof call.id !== "string" || !isRecord(call.input)) {
       throw malformed(`${at} holds something that is not a tool call`)
     }
+  }
+  const { unreadCalls = [] } = value
+  if (!Array.isArray(unreadCalls) || !unreadCalls.every((call) => isRecord(call) && typeof call.raw === "string")) {
+    throw malformed(`${at} holds something that is not an unread call`)
   }
   const { tokens, ...fields } = value
   if (!trusted || tokens === undefined) return fields as unknown as Turn

@@ -11,11 +11,12 @@ import type { AgentEvent, ToolCallInvalid, ToolResult } from "./event.ts"
 import type { Guard, Verdict } from "./guard.ts"
 import { checkGuards } from "./guard-check.ts"
 import type { Model, ModelEnd, ModelOptions } from "./model.ts"
+import type { Budget } from "./run-budget.ts"
 import type { RunClock } from "./run-clock.ts"
 import type { RunStop } from "./run-stop.ts"
 import type { Tool } from "./tool.ts"
 import { answerCall, answerInvalidCall, type CallContext, cancelled, failedCall } from "./tool-call.ts"
-import { resultTurn } from "./tool-turn.ts"
+import { callNumber, resultTurn } from "./tool-turn.ts"
 import type { Transcript } from "./transcript.ts"
 import type { AssistantTurn, ToolCall } from "./turn.ts"
 
@@ -30,10 +31,8 @@ export interface StepContext {
   readonly tools: ReadonlyMap<string, Tool>
   /** Most calls that run at the same time. */
   readonly toolConcurrency: number
-  /** Most calls that this step may still run; the others are answered as not run. */
-  readonly toolCallsLeft: number
-  /** Tokens that the run may still generate. */
-  readonly tokensLeft: number
+  /** Calls beyond it are answered as not run. */
+  readonly budget: Budget
   readonly stop: RunStop
   readonly clock: RunClock
   readonly emit: Emit
@@ -77,6 +76,7 @@ export const runStep = Effect.fnUntraced(function* (
   emit([{ type: "step-start", step }])
   const early = new Map<string, EarlyCall>()
   const end = yield* generate(context, options, early).pipe(Effect.onError(() => interruptAll(early)))
+  context.budget.spend(end.usage)
   transcript.append(end.turn)
   transcript.countCalls(end.turn.toolCalls.length + end.invalidCalls.length)
   const round: CallRound = { turn: end.turn, invalidCalls: end.invalidCalls, results: [], decisions: new Map(), early }
@@ -103,26 +103,26 @@ export const answerRound = Effect.fnUntraced(function* (round: CallRound, contex
     context.emit([result])
   }
   const waiting: ToolCall[] = []
-  let running = 0
   const answerSlot = ({ call, invalid }: CallSlot): Effect.Effect<void> => {
     if (results.has(call.id) || context.stop.reason !== undefined) return Effect.void
     if (invalid !== undefined) return Effect.sync(() => settle(answerInvalidCall(invalid, context.tools)))
-    if (running++ >= context.toolCallsLeft) {
+    const started = round.early.get(call.id)
+    if (started === undefined && !context.budget.takeCall()) {
       return Effect.sync(() => settle(failedCall(call, "not-run", "The limit of tool calls is reached.")))
     }
-    const started = round.early.get(call.id)
     const answer = started ? Fiber.join(started) : answerCall(call, callContext(context), round.decisions.get(call.id))
     return Effect.map(answer, (result) => (result === undefined ? void waiting.push(call) : settle(result)))
   }
   const [only] = slots
   yield* slots.length === 1 && only ? answerSlot(only) : inBarriers(slots, context, answerSlot)
   if (context.stop.reason !== undefined) {
-    yield* interruptAll(round.early)
+    yield* settleAll(round.early, settle)
     for (const { call } of slots) settle(cancelled(call))
     waiting.length = 0
   }
   const inOrder = slots.flatMap(({ call }) => results.get(call.id) ?? [])
   if (waiting.length === 0) appendResults(inOrder, context.transcript)
+  else context.transcript.holdResults(inOrder)
   return { results: inOrder, waiting } satisfies Answers
 })
 
@@ -136,10 +136,14 @@ const generate = Effect.fnUntraced(function* (
   return yield* Effect.tryPromise({
     try: async () => {
       const generation = model.generate(transcript, { ...options, firstCall: transcript.calls, signal: stop.signal })
+      let barred = context.inputVerdict !== undefined || context.outputGuards !== undefined
       for await (const events of generation) {
         emit(events)
         for (const event of events) {
-          if (event.type !== "tool-call-end" || !startsEarly(event.call, early.size, context)) continue
+          if (event.type !== "tool-call-end") continue
+          const tool = context.tools.get(event.call.name)
+          barred ||= tool?.sequential === true
+          if (barred || !startsEarly(tool, early.size, context)) continue
           early.set(event.call.id, clock.fork(answerCall(event.call, callContext(context))))
         }
       }
@@ -149,30 +153,42 @@ const generate = Effect.fnUntraced(function* (
   })
 })
 
-/** A call that has ended cannot change any more; what nobody has to agree to and changes nothing may run at once. */
-function startsEarly(call: ToolCall, running: number, context: StepContext): boolean {
-  const { tools, toolConcurrency, toolCallsLeft, inputVerdict, outputGuards } = context
-  if (inputVerdict !== undefined || outputGuards !== undefined) return false
-  const tool = tools.get(call.name)
-  if (tool === undefined || !tool.readOnly || tool.sequential || tool.needsApproval !== undefined) return false
-  return running < Math.min(toolConcurrency, toolCallsLeft)
+/**
+ * A call that has ended cannot change any more; what nobody has to agree to and changes nothing may run at once. Not behind a
+ * sequential tool, which has to end first, and not where a guard still has to release the turn.
+ */
+function startsEarly(tool: Tool | undefined, running: number, { toolConcurrency, budget }: StepContext): boolean {
+  if (tool === undefined || !tool.readOnly || tool.needsApproval !== undefined) return false
+  return running < toolConcurrency && budget.takeCall()
 }
 
-function callContext({ tools, transcript, tokensLeft, stop, clock, emit }: StepContext): CallContext {
-  return { tools, sessionId: transcript.id, tokensLeft, stop, clock, report: (event) => emit([event]) }
+function callContext({ tools, transcript, budget, stop, clock, emit }: StepContext): CallContext {
+  return { tools, sessionId: transcript.id, budget, stop, clock, report: (event) => emit([event]) }
 }
 
 function interruptAll(early: ReadonlyMap<string, EarlyCall>): Effect.Effect<void> {
   return early.size === 0 ? Effect.void : Fiber.interruptAll(early.values())
 }
 
+/** The run stops, so each of them ends by itself: at once, or as a sub-agent does. Its result tells what it spent. */
+function settleAll(early: ReadonlyMap<string, EarlyCall>, settle: (result: ToolResult) => void): Effect.Effect<void> {
+  if (early.size === 0) return Effect.void
+  return Effect.forEach(early.values(), (call) => Effect.map(Fiber.join(call), (result) => result && settle(result)), {
+    discard: true,
+  })
+}
+
 /** Whether the turn that stands at the end of the transcript may stand, and the user's before it. */
 function judge({ inputVerdict, outputGuards, transcript, stop, emit }: StepContext): Effect.Effect<boolean> {
   if (inputVerdict === undefined && outputGuards === undefined) return Effect.succeed(true)
-  return Effect.promise(async () => {
+  const judging = Effect.promise(async (): Promise<Verdict> => {
     // The run itself tells of a forbidden input.
-    if (inputVerdict !== undefined && !(await inputVerdict).allowed) return false
-    const verdict = await checkGuards(outputGuards, transcript.turns, stop.signal)
+    const input = await inputVerdict
+    if (input !== undefined && !input.allowed) return { allowed: true }
+    return checkGuards(outputGuards, [...transcript.turns], stop.signal)
+  })
+  return Effect.map(stop.unlessStopped(judging), (verdict) => {
+    if (verdict === undefined || stop.reason !== undefined) return stop.reason !== "guard"
     if (verdict.allowed) return true
     emit([{ type: "guard-stop", stage: "output", categories: verdict.categories, reason: verdict.reason }])
     return false
@@ -207,10 +223,6 @@ function callSlots({ turn, invalidCalls }: CallRound): readonly CallSlot[] {
   return slots.sort((a, b) => callNumber(a.call.id) - callNumber(b.call.id))
 }
 
-function callNumber(id: string): number {
-  return Number(id.slice(id.lastIndexOf("-") + 1))
-}
-
 /** Runs the slots side by side, but a sequential tool alone: what stands before it ends first, what follows waits. */
 const inBarriers = Effect.fnUntraced(function* (
   slots: readonly CallSlot[],
@@ -228,7 +240,7 @@ const inBarriers = Effect.fnUntraced(function* (
   }
 })
 
-function isRunError(thrown: unknown): thrown is RunError {
+export function isRunError(thrown: unknown): thrown is RunError {
   return thrown instanceof EngineError || thrown instanceof PromptError || thrown instanceof TokenizerError
 }
 

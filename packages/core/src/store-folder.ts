@@ -6,11 +6,12 @@
  * Covered: crashes at any point, several processes on one machine. Not covered: several machines on one network folder.
  */
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs"
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { link, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { SessionError } from "./error.ts"
 import type { Store, StoreLog } from "./store.ts"
 import { lockedError } from "./store-memory.ts"
+import { isAlive, thisProcess } from "./store-owner.ts"
 
 /** The folder is made when it does not exist. Names are 1 to 128 letters, digits, dots, hyphens and underscores. */
 export async function folderStore(folder: string): Promise<Store> {
@@ -38,11 +39,8 @@ export async function folderStore(folder: string): Promise<Store> {
       await rm(path(name, "jsonl"), { force: true })
     },
     async list() {
-      const files = await readdir(folder)
-      return files
-        .filter((file) => file.endsWith(".json"))
-        .map((file) => file.slice(0, -".json".length))
-        .sort()
+      const names = (await readdir(folder)).flatMap((file) => /^(.*)\.jsonl?$/.exec(file)?.[1] ?? [])
+      return [...new Set(names)].sort()
     },
     async log(name) {
       return fileLog(path(name, "jsonl"))
@@ -83,28 +81,54 @@ function cutUnfinishedLine(descriptor: number): void {
   if (size > 0) ftruncateSync(descriptor, 0)
 }
 
+/** The file appears together with its contents, so nobody reads an owner that is not written yet. */
 async function lockFile(file: string, name: string): Promise<AsyncDisposable> {
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      await writeFile(file, String(process.pid), { flag: "wx" })
-      return { [Symbol.asyncDispose]: () => rm(file, { force: true }) }
-    } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") throw thrown
-      if (await isHeld(file)) throw lockedError(name)
-      await rm(file, { force: true })
+  const draft = `${file}.${process.pid}.${drafts++}`
+  await writeFile(draft, thisProcess())
+  try {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      if (await linked(draft, file)) return { [Symbol.asyncDispose]: () => rm(file, { force: true }) }
+      const held = await readIfThere(file)
+      if (held === undefined) continue
+      if (isAlive(held)) break
+      if (await takenOver(file, held, draft)) return { [Symbol.asyncDispose]: () => rm(file, { force: true }) }
     }
+    throw lockedError(name)
+  } finally {
+    await rm(draft, { force: true })
   }
-  throw lockedError(name)
 }
 
-async function isHeld(file: string): Promise<boolean> {
-  const owner = Number(await readIfThere(file))
-  if (!Number.isSafeInteger(owner) || owner <= 0) return false
+let drafts = 0
+
+/**
+ * Puts the draft in the place of the lock of a process that is gone. Only who holds the claim to that very lock does so, and only
+ * while it is still there, so of many that find it one gets it.
+ */
+async function takenOver(file: string, held: string, draft: string): Promise<boolean> {
+  const claim = `${file}.${held.replace(/\W+/g, "-").slice(0, 64)}.claim`
+  if (!(await linked(draft, claim))) {
+    const claimant = await readIfThere(claim)
+    if (claimant !== undefined && !isAlive(claimant)) await rm(claim, { force: true })
+    return false
+  }
   try {
-    process.kill(owner, 0)
+    if ((await readIfThere(file)) !== held) return false
+    await rename(draft, file)
+    return true
+  } finally {
+    await rm(claim, { force: true })
+  }
+}
+
+/** A second name for a file; false where the name is taken. */
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to)
     return true
   } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === "EPERM"
+    if ((thrown as NodeJS.ErrnoException).code === "EEXIST") return false
+    throw thrown
   }
 }
 

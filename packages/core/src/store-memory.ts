@@ -19,7 +19,7 @@ export function memoryStore(): Store {
       logs.delete(name)
     },
     async list() {
-      return [...documents.keys()].sort()
+      return [...new Set([...documents.keys(), ...logs.keys()])].sort()
     },
     async log(name) {
       return {

@@ -4,6 +4,7 @@ import type { DatabaseSync } from "node:sqlite"
 import { SessionError } from "./error.ts"
 import type { Store } from "./store.ts"
 import { lockedError } from "./store-memory.ts"
+import { isAlive, thisProcess } from "./store-owner.ts"
 
 /** Opens or makes the file; `:memory:` keeps it in memory. Throws SessionError for a file that is no SQLite database. */
 export function sqliteStore(file: string): Store {
@@ -16,14 +17,14 @@ export function sqliteStore(file: string): Store {
   )
   const remove = database.prepare("DELETE FROM documents WHERE name = ?")
   const removeLog = database.prepare("DELETE FROM log_lines WHERE name = ?")
-  const names = database.prepare("SELECT name FROM documents ORDER BY name")
+  const names = database.prepare("SELECT name FROM documents UNION SELECT name FROM log_lines ORDER BY name")
   const append = database.prepare("INSERT INTO log_lines (name, lines) VALUES (?, ?)")
   const lines = database.prepare("SELECT lines FROM log_lines WHERE name = ? ORDER BY position")
-  const holder = database.prepare("SELECT owner FROM locks WHERE name = ?")
+  const holder = database.prepare("SELECT owner FROM lock_owners WHERE name = ?")
   const hold = database.prepare(
-    "INSERT INTO locks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET owner = excluded.owner",
+    "INSERT INTO lock_owners VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET owner = excluded.owner",
   )
-  const release = database.prepare("DELETE FROM locks WHERE name = ? AND owner = ?")
+  const release = database.prepare("DELETE FROM lock_owners WHERE name = ? AND owner = ?")
   return {
     async read(name) {
       const row = read.get(name)
@@ -50,8 +51,8 @@ export function sqliteStore(file: string): Store {
       database.exec("BEGIN IMMEDIATE")
       try {
         const owner = holder.get(name)?.owner
-        if (owner !== undefined && isAlive(Number(owner))) throw lockedError(name)
-        hold.run(name, process.pid)
+        if (owner !== undefined && isAlive(String(owner))) throw lockedError(name)
+        hold.run(name, thisProcess())
         database.exec("COMMIT")
       } catch (error) {
         database.exec("ROLLBACK")
@@ -59,7 +60,7 @@ export function sqliteStore(file: string): Store {
       }
       return {
         async [Symbol.asyncDispose]() {
-          if (database.isOpen) release.run(name, process.pid)
+          if (database.isOpen) release.run(name, thisProcess())
         },
       }
     },
@@ -79,7 +80,7 @@ function opened(file: string, { DatabaseSync }: typeof import("node:sqlite")): D
       CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
       CREATE TABLE IF NOT EXISTS log_lines (position INTEGER PRIMARY KEY, name TEXT NOT NULL, lines TEXT NOT NULL) STRICT;
       CREATE INDEX IF NOT EXISTS log_lines_by_name ON log_lines (name, position);
-      CREATE TABLE IF NOT EXISTS locks (name TEXT PRIMARY KEY, owner INTEGER NOT NULL) STRICT;
+      CREATE TABLE IF NOT EXISTS lock_owners (name TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT;
     `)
     return database
   } catch (cause) {
@@ -89,15 +90,5 @@ function opened(file: string, { DatabaseSync }: typeof import("node:sqlite")): D
       fix: "Give the path of a database that this store made, or of a file that does not exist yet.",
       cause,
     })
-  }
-}
-
-/** The lock of a process that is gone counts as free. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"
   }
 }

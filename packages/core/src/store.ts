@@ -10,7 +10,7 @@ export interface Store {
   /** Replaces the document as a whole: a reader sees the old one or the new one, also after a crash. */
   write(name: string, document: JsonValue): Promise<void>
   remove(name: string): Promise<void>
-  /** The names of all documents, sorted. */
+  /** The names of all documents and logs, sorted. */
   list(): Promise<readonly string[]>
   /** Opens a log to add lines to it, and cuts off a last line that a crash left unfinished. Appended lines survive the process. */
   log(name: string): Promise<StoreLog>

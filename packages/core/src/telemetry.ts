@@ -3,7 +3,7 @@
  * it. Names, counts and times only; what was said is recorded where it is asked for. It takes the tracer and meter of
  * `@opentelemetry/api` and depends on nothing.
  */
-import type { AgentEvent, StepEnd, ToolResult } from "./event.ts"
+import type { AgentEvent, RunFailed, StepEnd, ToolResult } from "./event.ts"
 
 /** The parts of a Tracer, Span, Meter and Histogram of `@opentelemetry/api` that are used here. */
 export interface TelemetrySpan {
@@ -115,7 +115,23 @@ class RunSpans<Context> {
         this.#run = undefined
         break
       }
+      case "run-failed":
+        this.#fail(event)
+        break
     }
+  }
+
+  /** Whatever is open ends with the failure. */
+  #fail({ reason, usage }: RunFailed): void {
+    this.#run?.span.setAttributes(usageAttributes(usage))
+    for (const span of [...this.#calls.values(), this.#step?.span, this.#run?.span]) {
+      span?.setAttributes({ "error.type": reason })
+      span?.setStatus({ code: errorStatus, message: reason })
+      span?.end()
+    }
+    this.#calls.clear()
+    this.#step = undefined
+    this.#run = undefined
   }
 
   #endCall({ callId, isError, failure, output }: ToolResult): void {

@@ -4,7 +4,7 @@
  */
 import type { GenerationStopReason } from "./engine.ts"
 import { EngineError } from "./error.ts"
-import type { ParserEvent, ToolCallInvalid } from "./event.ts"
+import { type ParserEvent, type ToolCallInvalid, unreadCall } from "./event.ts"
 import type { Model, ModelEnd, ModelGeneration, ModelOptions } from "./model.ts"
 import type { Transcript } from "./transcript.ts"
 import type { JsonObject, ToolCall, Turn, TurnEnd } from "./turn.ts"
@@ -110,7 +110,13 @@ class ScriptedGeneration implements ModelGeneration {
   ): ModelEnd {
     const reasons: Partial<Record<TurnEnd, GenerationStopReason>> = { length: "max-tokens", aborted: "aborted" }
     return {
-      turn: { role: "assistant", content, toolCalls, end },
+      turn: {
+        role: "assistant",
+        content,
+        toolCalls,
+        ...(invalidCalls.length > 0 && { unreadCalls: invalidCalls.map(unreadCall) }),
+        end,
+      },
       usage: { prompt: this.#transcript.turns.length, cached: 0, generated: 1, forced: 0, discarded: 0 },
       reason: reasons[end] ?? "stop-token",
       invalidCalls,

@@ -9,20 +9,23 @@ import {
   addUsage,
   type NestedEvent,
   noUsage,
+  type RunStopReason,
   type ToolCallInvalid,
   type ToolFailure,
   type ToolResult,
   type Usage,
 } from "./event.ts"
+import type { Budget } from "./run-budget.ts"
 import type { RunClock } from "./run-clock.ts"
 import type { RunStop } from "./run-stop.ts"
 import { type Tool, type ToolContext, ToolFailed, type ToolRetry } from "./tool.ts"
-import type { JsonValue, ToolCall } from "./turn.ts"
+import type { InputCheckResult } from "./tool-input.ts"
+import type { JsonObject, JsonValue, ToolCall } from "./turn.ts"
 
 export interface CallContext {
   readonly tools: ReadonlyMap<string, Tool>
   readonly sessionId: string
-  readonly tokensLeft: number
+  readonly budget: Budget
   readonly stop: RunStop
   readonly clock: RunClock
   readonly report: (event: NestedEvent) => void
@@ -38,18 +41,18 @@ export const answerCall = Effect.fnUntraced(function* (
   if (tool === undefined) return failedCall(call, "unknown-tool", unknownTool(call.name, context.tools))
   if (decision?.kind === "refuse") return failedCall(call, "refused", refusal(call.name, decision.reason))
   const edited = decision?.input
-  const checking = tool.check(edited ?? call.input)
-  const checked =
-    "ok" in checking
-      ? checking
-      : yield* unlessStopped(
-          Effect.promise(() => checking),
-          context.stop,
-        )
-  if (checked === undefined) return cancelled(call)
-  if (!checked.ok) return failedCall(call, "invalid-input", invalidInput(call.name, checked.problems))
-  const input = checked.input as never
-  if (decision === undefined && waitsForApproval(tool, input)) return undefined
+  const checked = checkInput(tool, edited ?? call.input)
+  const checking =
+    checked instanceof Promise ? yield* context.stop.unlessStopped(Effect.promise(() => checked)) : checked
+  if (checking === undefined) return cancelled(call)
+  if ("thrown" in checking) return thrownBy(call, checking.thrown)
+  if (!checking.ok) return failedCall(call, "invalid-input", invalidInput(call.name, checking.problems))
+  const input = checking.input as never
+  if (decision === undefined) {
+    const waits = waitsForApproval(tool, input)
+    if (typeof waits === "object") return thrownBy(call, waits.thrown)
+    if (waits) return undefined
+  }
 
   const start = context.clock.now()
   const outcome = yield* execute(tool, input, call, context)
@@ -60,8 +63,26 @@ export const answerCall = Effect.fnUntraced(function* (
     : { ...outcome, output: { edited_input: edited, result: outcome.output }, durationMs }
 })
 
-function waitsForApproval({ needsApproval }: Tool, input: never): boolean {
-  return typeof needsApproval === "function" ? needsApproval(input) : (needsApproval ?? false)
+interface Thrown {
+  readonly thrown: unknown
+}
+
+/** A schema may be code, and code may throw: then nothing is run. */
+function checkInput(tool: Tool, input: JsonObject): InputCheckResult | Thrown | Promise<InputCheckResult | Thrown> {
+  try {
+    const checking = tool.check(input)
+    return checking instanceof Promise ? checking.catch((thrown: unknown) => ({ thrown })) : checking
+  } catch (thrown) {
+    return { thrown }
+  }
+}
+
+function waitsForApproval({ needsApproval }: Tool, input: never): boolean | Thrown {
+  try {
+    return typeof needsApproval === "function" ? needsApproval(input) : (needsApproval ?? false)
+  } catch (thrown) {
+    return { thrown }
+  }
 }
 
 /** The result of a call that could not be read. */
@@ -90,18 +111,12 @@ export function failedCall(
 }
 
 function execute(tool: Tool, input: never, call: ToolCall, context: CallContext): Effect.Effect<ToolResult> {
-  let usage: Usage | undefined
-  const spend = (more: Usage): void => {
-    usage = addUsage(usage ?? noUsage, more)
-  }
-  const attempt = runOnce(tool, input, call, context, spend)
+  const budget = new CallBudget(context.budget)
+  const attempt = runOnce(tool, input, call, context, budget)
   const answer = tool.retry === undefined ? attempt : retried(attempt, tool.retry, tool, call, context)
   return Effect.match(answer, {
-    onSuccess: (result) => (usage === undefined ? result : { ...result, usage }),
-    onFailure: (thrown) => {
-      const result = thrownBy(call, thrown)
-      return usage === undefined ? result : { ...result, usage }
-    },
+    onSuccess: (result) => budget.close(result),
+    onFailure: (thrown) => budget.close(thrownBy(call, thrown)),
   })
 }
 
@@ -110,47 +125,86 @@ function runOnce(
   tool: Tool,
   input: never,
   call: ToolCall,
-  { sessionId, tokensLeft, stop, clock, report }: CallContext,
-  spend: (usage: Usage) => void,
+  { sessionId, stop, clock, report }: CallContext,
+  budget: CallBudget,
 ): Effect.Effect<ToolResult, unknown> {
   return Effect.callback<ToolResult, unknown>((resume) => {
     if (stop.reason !== undefined) return resume(Effect.succeed(cancelled(call)))
     const signal = new LazySignal()
-    const disarm = clock.after(tool.timeoutMs, () => {
-      end(Effect.succeed(outOfTime(tool, call)))
+    let verdict: ToolResult | undefined
+    const end = (answer: Effect.Effect<ToolResult, unknown>): void => {
+      release()
+      resume(verdict === undefined ? answer : Effect.succeed(verdict))
+    }
+    /** Whoever settles by itself is waited for, so that what it spends until then is known. */
+    const cut = (result: ToolResult): void => {
+      verdict ??= result
+      if (!tool.settles) end(Effect.succeed(verdict))
       signal.abort()
-    })
-    const off = stop.onStop(() => {
-      end(Effect.succeed(cancelled(call)))
-      signal.abort()
-    })
+    }
+    const disarm = clock.after(tool.timeoutMs, () => cut(outOfTime(tool, call)))
+    const off = stop.onStop(() => cut(cancelled(call)))
     const release = (): void => {
       disarm()
       off()
     }
-    const end = (answer: Effect.Effect<ToolResult, unknown>): void => {
-      release()
-      resume(answer)
-    }
     const context: ToolContext = {
       callId: call.id,
       sessionId,
-      tokensLeft,
+      budget,
       report,
-      spend,
+      spend: (usage) => budget.spend(usage),
+      get tokensLeft() {
+        return budget.tokensLeft
+      },
       get signal() {
         return signal.signal
       },
     }
-    run(tool, input, context).then(
+    const running = run(tool, input, context).then(
       (output) => end(Effect.succeed(succeeded(call, output))),
       (thrown) => end(Effect.fail(thrown)),
     )
-    return Effect.sync(() => {
+    return Effect.promise(() => {
       release()
       signal.abort()
+      return tool.settles ? running : Promise.resolve()
     })
   })
+}
+
+/** The run's budget, with what one call takes from it. Nothing counts once the call has its result. */
+class CallBudget implements Budget {
+  readonly #run: Budget
+  #usage: Usage | undefined
+  #open = true
+
+  constructor(run: Budget) {
+    this.#run = run
+  }
+
+  get tokensLeft(): number {
+    return this.#run.tokensLeft
+  }
+
+  spend(usage: Usage): void {
+    if (!this.#open) return
+    this.#usage = addUsage(this.#usage ?? noUsage, usage)
+    this.#run.spend(usage)
+  }
+
+  takeCall(): boolean {
+    return this.#run.takeCall()
+  }
+
+  exhausted(): RunStopReason | undefined {
+    return this.#run.exhausted()
+  }
+
+  close(result: ToolResult): ToolResult {
+    this.#open = false
+    return this.#usage === undefined ? result : { ...result, usage: this.#usage }
+  }
 }
 
 async function run(tool: Tool, input: never, context: ToolContext): Promise<unknown> {
@@ -173,14 +227,7 @@ function retried(
     schedule: Schedule.exponential(backoffMs),
     while: (thrown) => !(thrown instanceof ToolFailed),
   }).pipe(Effect.timeoutOrElse({ duration: tool.timeoutMs, orElse: () => Effect.succeed(outOfTime(tool, call)) }))
-  return Effect.map(unlessStopped(trying, stop), (result) => result ?? cancelled(call))
-}
-
-function unlessStopped<A, E>(effect: Effect.Effect<A, E>, { stopped }: RunStop): Effect.Effect<A | undefined, E> {
-  return Effect.raceFirst(
-    effect,
-    Effect.map(stopped, () => undefined),
-  )
+  return Effect.map(stop.unlessStopped(trying), (result) => result ?? cancelled(call))
 }
 
 /** An AbortSignal that is made when a tool first asks for it: most never do. */

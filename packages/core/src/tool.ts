@@ -6,6 +6,7 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec"
 import { ToolDefinitionError } from "./error.ts"
 import type { NestedEvent, Usage } from "./event.ts"
+import type { Budget } from "./run-budget.ts"
 import { type Coercion, type InputCheck, jsonSchemaCheck, standardSchemaCheck } from "./tool-input.ts"
 import type { JsonObject, JsonValue } from "./turn.ts"
 
@@ -20,14 +21,24 @@ export interface ToolDefinition {
   readonly parameters: JsonObject
 }
 
+/** What `execute` may return: a value that JSON can carry, a Promise of one, or an Effect of one without requirements. */
+export type ToolOutput = JsonValue | Promise<JsonValue> | EffectOf<JsonValue>
+
+/** An Effect, known by its brand: this entry names no type of Effect's. */
+export interface EffectOf<Value> {
+  readonly "~effect/Effect": { readonly _A: (_: never) => Value; readonly _R: (_: never) => never }
+}
+
 export interface ToolContext {
   readonly callId: string
   /** Aborted when the run is cancelled or the tool's time is up. */
   readonly signal: AbortSignal
   /** The session that the call belongs to; tools with state (a Python interpreter) keep it per session. */
   readonly sessionId: string
-  /** Tokens that the run may still generate: what a tool that runs a model itself has to keep to. */
+  /** Tokens that the run may still generate, now: what a tool that runs a model itself has to keep to. */
   readonly tokensLeft: number
+  /** What the run may still spend, for a run inside this call: `bot.run(task, { signal, budget })`. Absent outside of runs. */
+  readonly budget?: Budget
   /** Passes on an event of a sub-agent. */
   readonly report: (event: NestedEvent) => void
   /** Counts tokens that the tool spent on a model in the run's usage. */
@@ -51,9 +62,14 @@ export interface Tool<Name extends string = string> extends ToolDefinition {
   readonly provider?: string
   /** Called once when the agent closes. */
   readonly close?: () => Promise<void>
+  /**
+   * Ends by itself, at most one decode step after its signal, as a run of a sub-agent does. An aborted run waits for it, so that
+   * what it spent is counted to the last token.
+   */
+  readonly settles?: true
   /** Ok with the typed input (defaults applied), or the problems with their paths. */
   readonly check: InputCheck
-  readonly execute: (input: never, context: ToolContext) => JsonValue | Promise<JsonValue>
+  readonly execute: (input: never, context: ToolContext) => ToolOutput
 }
 
 export interface ToolRetry {
@@ -81,7 +97,7 @@ interface ToolOptions<Input> {
   /** For a JSON Schema: whether "3" passes for a number. Default `off`; a Standard Schema says so itself. */
   readonly coercion?: Coercion
   readonly close?: () => Promise<void>
-  readonly execute: (input: Input, context: ToolContext) => JsonValue | Promise<JsonValue>
+  readonly execute: (input: Input, context: ToolContext) => ToolOutput
 }
 
 /** A Standard Schema that can also print itself as JSON Schema: zod ≥ 4.2, ArkType ≥ 2.1.28, Effect Schema. */

@@ -24,6 +24,8 @@ export interface TraceHeader {
   readonly options: PromptOptions
   readonly turns: readonly Turn[]
   readonly calls: number
+  /** The agent that the conversation had been handed to. */
+  readonly agent?: string
   readonly sampling?: Omit<Sampling, "logitBias" | "seed"> & { readonly seed?: number | string }
 }
 
@@ -66,21 +68,10 @@ export interface ForkPoint {
  * that of the model that wrote them, so that an engine finds their prefix in its cache.
  */
 export function forkTrace(trace: Trace, fingerprint: string, point: ForkPoint = {}): Transcript {
-  return foldTrace(trace, fingerprint, point).transcript
-}
-
-/** A session as its trace leaves it; results of calls whose neighbours still wait for approval stand beside the transcript. */
-export interface FoldedTrace {
-  readonly transcript: Transcript
-  readonly openResults: readonly ToolResult[]
-}
-
-export function foldTrace(trace: Trace, fingerprint: string, point: ForkPoint = {}): FoldedTrace {
   const { header } = trace
   const trusted = header.fingerprint === fingerprint
   const turns = header.turns.map((turn, index) => readTurn(turn, index, trusted))
-  const transcript = new Transcript(header.sessionId, header.options, turns)
-  transcript.countCalls(header.calls)
+  const transcript = new Transcript(header.sessionId, header.options, turns, header)
   const fold = new Fold(transcript, trusted)
   const runs = trace.events.filter(({ type }) => type === "run-start").length
   const lastRun = point.run ?? runs - 1
@@ -90,19 +81,19 @@ export function foldTrace(trace: Trace, fingerprint: string, point: ForkPoint = 
     if (run > lastRun || (run === lastRun && event.type === "step-start" && event.step === point.step)) break
     fold.take(event)
   }
-  return fold
+  return fold.end()
 }
 
 /** Does to a transcript what the run did that emitted the events. */
-class Fold implements FoldedTrace {
-  transcript: Transcript
+class Fold {
+  #transcript: Transcript
   readonly #trusted: boolean
   #open: AssistantTurn | undefined
   #results: ToolResult[] = []
   #calls: string[] = []
 
   constructor(transcript: Transcript, trusted: boolean) {
-    this.transcript = transcript
+    this.#transcript = transcript
     this.#trusted = trusted
   }
 
@@ -110,9 +101,10 @@ class Fold implements FoldedTrace {
     switch (event.type) {
       case "run-start":
         if (event.input === undefined) break
-        closeOpenCalls(this.transcript, this.#results)
+        this.#hold()
+        closeOpenCalls(this.#transcript)
         this.#clear()
-        this.transcript.append({ role: "user", content: event.input })
+        this.#transcript.append({ role: "user", content: event.input })
         break
       case "step-start":
         this.#clear()
@@ -128,26 +120,32 @@ class Fold implements FoldedTrace {
         this.#answer()
         break
       case "step-end":
-        this.#open = readTurn(event.turn, this.transcript.turns.length, this.#trusted) as AssistantTurn
-        this.transcript.append(this.#open)
-        this.transcript.countCalls(this.#calls.length)
+        this.#open = readTurn(event.turn, this.#transcript.turns.length, this.#trusted) as AssistantTurn
+        this.#transcript.append(this.#open)
+        this.#transcript.countCalls(this.#calls.length)
         this.#answer()
         break
       case "transcript-replaced": {
         const turns = event.turns.map((turn, index) => readTurn(turn, index, this.#trusted))
-        const next = new Transcript(this.transcript.id, event.options as unknown as PromptOptions, turns)
-        next.countCalls(this.transcript.calls)
-        this.transcript = next
+        const { id, calls, agent } = this.#transcript
+        const state = { calls, agent: event.reason === "handoff" ? event.by : agent }
+        this.#transcript = new Transcript(id, event.options as unknown as PromptOptions, turns, state)
         break
       }
       case "output-invalid":
-        this.transcript.append(askAgain(event.problem))
+        this.#transcript.append(askAgain(event.problem))
         break
     }
   }
 
-  get openResults(): readonly ToolResult[] {
-    return this.#results
+  end(): Transcript {
+    this.#hold()
+    return this.#transcript
+  }
+
+  /** Results of a turn that is there, while others of its calls wait; those of a step that was cut off go. */
+  #hold(): void {
+    if (this.#open !== undefined) this.#transcript.holdResults(this.#results)
   }
 
   /** Appends the results once the turn is there and every call has one. */
@@ -155,7 +153,7 @@ class Fold implements FoldedTrace {
     if (this.#open === undefined || this.#results.length < this.#calls.length) return
     for (const id of this.#calls) {
       const result = this.#results.find(({ callId }) => callId === id)
-      if (result !== undefined) this.transcript.append(resultTurn(result))
+      if (result !== undefined) this.#transcript.append(resultTurn(result))
     }
     this.#clear()
   }

@@ -9,6 +9,21 @@ export interface JsonObject {
   readonly [key: string]: JsonValue
 }
 
+/** Whether two values are written alike, whatever the order of their keys. */
+export function sameJson(a: JsonValue, b: JsonValue): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b
+  if (isList(a) || isList(b)) {
+    return isList(a) && isList(b) && a.length === b.length && a.every((item, at) => sameJson(item, b[at] as JsonValue))
+  }
+  const keys = Object.keys(a)
+  if (keys.length !== Object.keys(b).length) return false
+  return keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key] as JsonValue, b[key] as JsonValue))
+}
+
+function isList(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value)
+}
+
 export const roles = ["system", "user", "assistant", "ipython"] as const
 export type Role = (typeof roles)[number]
 
@@ -26,6 +41,13 @@ export interface ToolCall {
   readonly syntax: CallSyntax
 }
 
+/** What was meant as a call and could not be read as one, as the model wrote it. It was answered like a call. */
+export interface UnreadCall {
+  readonly id: string
+  readonly name: string | null
+  readonly raw: string
+}
+
 export interface SystemTurn {
   readonly role: "system"
   readonly content: string
@@ -41,6 +63,8 @@ export interface AssistantTurn {
   /** Prose beside the calls; empty when the turn is nothing but calls. */
   readonly content: string
   readonly toolCalls: readonly ToolCall[]
+  /** Absent where every call could be read. */
+  readonly unreadCalls?: readonly UnreadCall[]
   readonly end: TurnEnd
   /**
    * Token ids exactly as the model wrote them, its stop token included where it wrote one.

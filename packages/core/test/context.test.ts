@@ -2,12 +2,15 @@ import { describe, expect, it } from "vitest"
 import { agent } from "../src/agent.ts"
 import { agentTool } from "../src/agent-tool.ts"
 import { dropToolResults, summarise } from "../src/context-policy.ts"
+import { EngineError } from "../src/error.ts"
 import type { AgentEvent } from "../src/event.ts"
 import type { Model } from "../src/model.ts"
+import { loadSession, saveSession } from "../src/session.ts"
 import { memoryStore } from "../src/store-memory.ts"
 import { type ScriptedReply, scriptedModel } from "../src/testing.ts"
 import { defineTool } from "../src/tool.ts"
 import { forkTrace, readTrace } from "../src/trace.ts"
+import type { Turn } from "../src/turn.ts"
 
 const look = defineTool("look", {
   description: "Looks something up",
@@ -58,6 +61,86 @@ describe("a context policy", () => {
   })
 })
 
+describe("a context policy on a model that knows its prompts", () => {
+  /** Tokens are the characters of the turns, so that a prompt and its prefix are known exactly. */
+  const measured = (contextLength: number, replies: readonly (string | ScriptedReply)[]): Model => {
+    const model = scriptedModel(replies)
+    const promptTokens = (turns: readonly unknown[]) =>
+      [...turns.map((turn) => JSON.stringify(turn)).join("")].map((c) => c.charCodeAt(0))
+    return {
+      ...model,
+      info: { ...model.info, contextLength },
+      promptLength: ({ turns }) => promptTokens(turns).length,
+      promptTokens: ({ turns }) => promptTokens(turns),
+    }
+  }
+  const long = defineTool("look", { description: "Looks", input: { type: "object" }, execute: () => "x".repeat(500) })
+  it("acts before a long result overflows it, and says exactly what was lost of the cache", async () => {
+    const model = measured(1500, [looks(1), looks(2), looks(3), "done"])
+    const events: AgentEvent[] = []
+    const bot = await agent({ model, tools: [long], contextPolicy: dropToolResults({ keepLast: 1 }) })
+    for await (const event of bot.stream("go")) events.push(event)
+    const replaced = events.filter((event) => event.type === "transcript-replaced")
+    const before = events.slice(0, events.indexOf(replaced[0] as AgentEvent))
+    expect(before.filter((event) => event.type === "tool-result")).toHaveLength(2)
+    // The first turns stay: the user's, and the call whose result is dropped.
+    const { turns, lostTokens } = replaced[0] as (typeof replaced)[number]
+    const written = (list: readonly unknown[]) => list.map((turn) => JSON.stringify(turn)).join("")
+    const old = written(turns.map((turn, at) => (at === 2 ? { ...turn, content: "x".repeat(500) } : turn)))
+    const kept = written(turns.slice(0, 2)).length + '{"role":"ipython","content":"'.length
+    expect(lostTokens).toBe(old.length - kept)
+  })
+  it("does not act again until much has come to what it left", async () => {
+    const replies = [...Array.from({ length: 8 }, (_, at) => looks(at)), "done"]
+    const shortens: number[] = []
+    const model = measured(4000, replies)
+    const policy = {
+      name: "keeps all",
+      atFraction: 0.1,
+      shorten: async ({ turns }: { turns: readonly Turn[] }) => {
+        shortens.push(turns.length)
+        return [...turns]
+      },
+    }
+    const bot = await agent({ model, tools: [look], contextPolicy: policy, maxSteps: 20 })
+    await bot.run("go")
+    expect(shortens.length).toBeLessThan(5)
+  })
+  it("is asked when the model says that the prompt does not fit, and the step is tried again", async () => {
+    const error = new EngineError({ reason: "context-full", detail: "Too long.", fix: "Shorten it." })
+    const model = scriptedModel([looks(1), looks(2), { error }, "done"])
+    const bot = await agent({ model, tools: [look], contextPolicy: dropToolResults({ keepLast: 1 }) })
+    expect(await bot.run("go")).toMatchObject({ stopReason: "end-of-turn", text: "done", steps: 3 })
+    expect(bot.session.turns[2]?.content).toBe("(dropped: this result was read before)")
+  })
+  it("keeps the conversation as it was when the run is aborted in the middle of a summary", async () => {
+    const controller = new AbortController()
+    const model = small([
+      looks(1),
+      "one",
+      looks(2),
+      looks(3),
+      { text: "half a summ", before: () => controller.abort() },
+    ])
+    const bot = await agent({ model, tools: [look], contextPolicy: summarise({ keepTurns: 2 }) })
+    await bot.run("first")
+    const result = await bot.run("second", { signal: controller.signal })
+    expect(result.stopReason).toBe("aborted")
+    expect(JSON.stringify(bot.session.turns)).not.toContain("Summary")
+  })
+  it("counts what a summary costs", async () => {
+    const model = small([looks(1), "one", looks(2), looks(3), "the summary", "two"])
+    const events: AgentEvent[] = []
+    const bot = await agent({ model, tools: [look], contextPolicy: summarise({ keepTurns: 2 }) })
+    await bot.run("first")
+    const stream = bot.stream("second")
+    for await (const event of stream) events.push(event)
+    const replaced = events.find((event) => event.type === "transcript-replaced")
+    expect(replaced?.usage?.generated).toBe(1)
+    expect((await stream.result).usage.generated).toBe(4)
+  })
+})
+
 describe("a handoff", () => {
   it("gives the conversation to the other agent's head, tools and model, for the next run too", async () => {
     const refund = defineTool("refund", {
@@ -84,6 +167,30 @@ describe("a handoff", () => {
     await bot.close()
     const trace = readTrace((await store.readLog("session-0")) as string)
     expect(forkTrace(trace, "scripted").turns).toEqual(bot.session.turns)
+  })
+  it("holds for whoever opens the session, from a store and from a document", async () => {
+    const refund = defineTool("refund", {
+      description: "Refunds",
+      input: { type: "object" },
+      execute: () => "refunded",
+    })
+    const transfers: ScriptedReply = { calls: [{ name: "transfer_to_billing", input: {} }] }
+    const opened = (billing: Model, more: object) =>
+      agent({
+        model: scriptedModel([transfers]),
+        handoffs: { billing: { description: "Money", system: "You do billing.", tools: [refund], model: billing } },
+        ...more,
+      })
+    const store = memoryStore()
+    const first = await opened(scriptedModel(["Hello from billing."]), { store })
+    await first.run("I want my money back")
+    const document = JSON.parse(JSON.stringify(saveSession(first.session, "scripted")))
+    await first.close()
+    for (const more of [{ store }, { session: loadSession(document, "scripted") }]) {
+      const bot = await opened(scriptedModel([{ calls: [{ name: "refund", input: {} }] }, "Refunded."]), more)
+      expect((await bot.run("please")).text).toBe("Refunded.")
+      await bot.close()
+    }
   })
 })
 
@@ -131,6 +238,11 @@ describe("a structured answer", () => {
     const bot = await agent({ model })
     const result = await bot.run("Which city?", { output: schema })
     const people: number | undefined = result.output?.people
+    const streamed = (await agent({ model: scriptedModel(['{"city": "Oslo", "people": 1}']) })).stream("?", {
+      output: schema,
+    })
+    const city: string | undefined = (await streamed.result).output?.city
+    expect(city).toBe("Oslo")
     expect(people).toBe(700_000)
     expect(model.seen[2]?.at(-1)?.content).toContain("people")
   })

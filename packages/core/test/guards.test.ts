@@ -72,6 +72,45 @@ describe("an input guard", () => {
   })
 })
 
+describe("a guard that never answers", () => {
+  const never: Guard = { check: () => new Promise(() => undefined) }
+  it.each([
+    ["input", { input: [never] }],
+    ["output", { output: [never] }],
+  ] as const)("does not keep an abort waiting: %s", async (_, guards) => {
+    const controller = new AbortController()
+    const model = scriptedModel([acts("x"), "next"])
+    const bot = await agent({ model, guards: guards as { input?: Guard[]; output?: Guard[] } })
+    const stream = bot.stream("hi", { signal: controller.signal })
+    for await (const event of stream) if (event.type === "tool-call-end") setImmediate(() => controller.abort())
+    expect((await stream.result).stopReason).toBe("aborted")
+    expect(bot.session.turns.at(-1)).toMatchObject({ role: "ipython", isError: true })
+  })
+  it("says nothing any more once the run has ended", async () => {
+    let forbid: () => void = () => undefined
+    const late: Guard = {
+      check: () =>
+        new Promise((resolve) => {
+          forbid = () => resolve({ allowed: false, categories: [], reason: "late" })
+        }),
+    }
+    const controller = new AbortController()
+    const events: AgentEvent[] = []
+    const bot = await agent({
+      model: scriptedModel(["hello"]),
+      guards: { input: [late] },
+      onEvent: (event) => events.push(event),
+    })
+    const running = bot.run("hi", { signal: controller.signal })
+    await new Promise((resolve) => setImmediate(resolve))
+    controller.abort()
+    await running
+    forbid()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(events.at(-1)?.type).toBe("run-end")
+  })
+})
+
 describe("an output guard", () => {
   it("stops the run before the calls of the forbidden turn, read-only ones too", async () => {
     const { result, events, ran, bot } = await run("hi", [acts("evil"), "next"], { output: [forbids("evil")] })

@@ -261,6 +261,25 @@ describe("an abort", () => {
     await bot.run("go", { signal: controller.signal })
     expect(told).toBe(true)
   })
+  it("is answered within a few turns of the event loop", async () => {
+    const controller = new AbortController()
+    const stubborn = defineTool("stubborn", {
+      description: "Never answers",
+      input: { type: "object" },
+      execute: () => new Promise<null>(() => undefined),
+    })
+    const bot = await agent({ model: scriptedModel([{ calls: [{ name: "stubborn", input: {} }] }]), tools: [stubborn] })
+    let settled = false
+    const running = bot.run("go", { signal: controller.signal }).then(() => {
+      settled = true
+    })
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect(settled).toBe(false)
+    controller.abort()
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect(settled).toBe(true)
+    await running
+  })
   it("comes from leaving the stream early", async () => {
     const bot = await agent({ model: scriptedModel(["never read", "next"]) })
     const stream = bot.stream("go")
@@ -284,6 +303,58 @@ describe("an engine that fails", () => {
       })(),
     ).rejects.toBe(error)
     await expect(stream.result).rejects.toBe(error)
+  })
+  it("is told of before it rejects, with what was spent until then", async () => {
+    const error = new EngineError({ reason: "device-lost", detail: "The device is gone.", fix: "Load it again." })
+    const events: AgentEvent[] = []
+    const bot = await agent({
+      model: scriptedModel([{ calls: [{ name: "add", input: { a: 1, b: 2 } }] }, { error }]),
+      tools: [add],
+      onEvent: (event) => events.push(event),
+    })
+    await expect(bot.run("go")).rejects.toBe(error)
+    expect(events.at(-1)).toEqual({
+      type: "run-failed",
+      reason: "device-lost",
+      message: "The device is gone. Load it again.",
+      usage: usage(1, 1),
+    })
+  })
+  it("ends the run instead where the prompt does not fit, with all that was done", async () => {
+    const error = new EngineError({ reason: "context-full", detail: "Too long.", fix: "Shorten it." })
+    const { result, bot } = await resultsOf(
+      [{ calls: [{ name: "add", input: { a: 1, b: 2 } }] }, { error }, "later"],
+      [add],
+    )
+    expect(result).toMatchObject({ stopReason: "context-full", steps: 1, usage: { generated: 1 } })
+    expect((await bot.run("again")).text).toBe("later")
+  })
+})
+
+describe("a schema that is code", () => {
+  it.each([
+    [
+      "throws",
+      () => {
+        throw new Error("secret")
+      },
+    ],
+    ["rejects", () => Promise.reject(new Error("secret"))],
+  ] as const)("fails the call and not the run when it %s", async (_, validate) => {
+    const schema = {
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate,
+        jsonSchema: { input: () => ({ type: "object" }), output: () => ({ type: "object" }) },
+      },
+    }
+    const odd = defineTool("odd", { description: "Odd", input: schema as never, execute: () => null })
+    const { results, result } = await resultsOf([{ calls: [{ name: "odd", input: {} }] }, "done"], [odd])
+    expect(results).toMatchObject([
+      { failure: "failed", output: { error: "The tool odd failed." }, cause: "Error: secret" },
+    ])
+    expect(result).toMatchObject({ stopReason: "end-of-turn", text: "done" })
   })
 })
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -118,6 +118,9 @@ describe.each<[string, (folder: string) => Promise<Store>]>([
     await store.write("b", 2)
     expect(await store.read("a")).toEqual({ list: [1, null, "x"] })
     expect(await store.list()).toEqual(["a", "b"])
+    await (await store.log("c"))[Symbol.asyncDispose]()
+    ;(await store.log("d")).append("line\n")
+    expect(await store.list()).toContain("d")
     await store.remove("a")
     expect(await store.read("a")).toBeUndefined()
   })
@@ -132,10 +135,17 @@ describe.each<[string, (folder: string) => Promise<Store>]>([
     expect(model.seen[0]?.map(({ role }) => role)).toEqual(["user", "assistant", "ipython", "assistant", "user"])
     await second.close()
   })
-  it("locks a session while an agent works on it", async () => {
+  it("locks a session while an agent works on it, and leaves nothing loaded or locked where that fails", async () => {
     const options = { store, sessionId: "locked" }
+    const broken = { a: { description: "a", tools: [add, add] } }
+    await expect(agent({ ...options, approvalKey, model: scriptedModel([]), handoffs: broken })).rejects.toMatchObject({
+      reason: "duplicate-name",
+    })
     const first = await agent({ ...options, model: scriptedModel([]) })
-    await expect(agent({ ...options, model: scriptedModel([]) })).rejects.toMatchObject({ reason: "busy" })
+    let closed = 0
+    const loads = async () => ({ ...scriptedModel([]), close: async () => void closed++ })
+    await expect(agent({ ...options, model: loads })).rejects.toMatchObject({ reason: "busy" })
+    expect(closed).toBe(1)
     await first.close()
     await (await agent({ ...options, model: scriptedModel([]) })).close()
   })
@@ -151,6 +161,24 @@ describe("the folder store", () => {
     expect(await store.readLog("log")).toBe("whole\nnext\n")
     await writeFile(join(folder, "x.lock"), "999999999")
     await (await store.lock("x"))[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true })
+  })
+  it("frees the lock of a process whose id was given again, and keeps its own", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "chasqui-store-"))
+    const store = await folderStore(folder)
+    await writeFile(join(folder, "x.lock"), `${process.pid} 1`)
+    const lock = await store.lock("x")
+    await expect(store.lock("x")).rejects.toMatchObject({ reason: "busy" })
+    await lock[Symbol.asyncDispose]()
+    expect(await readdir(folder)).toEqual([])
+    await rm(folder, { recursive: true })
+  })
+  it("gives the stale lock to one of many", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "chasqui-store-"))
+    const store = await folderStore(folder)
+    await writeFile(join(folder, "x.lock"), "999999999 1")
+    const all = await Promise.allSettled(Array.from({ length: 20 }, () => store.lock("x")))
+    expect(all.filter(({ status }) => status === "fulfilled")).toHaveLength(1)
     await rm(folder, { recursive: true })
   })
   it.each(["", "..", "a/b", ".hidden", "x".repeat(200), "a\0b"])("refuses the name %j", async (name) => {

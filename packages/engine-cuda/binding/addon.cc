@@ -7,11 +7,14 @@
 
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
+#include <string>
 #include <utility>
 
 namespace chasqui_binding {
 
 struct Engine {
+  std::shared_mutex in_use;         // held, shared, by work on other threads that uses `native`
   std::mutex mutex;                 // of the two below: load runs on another thread
   chasqui_engine* native = nullptr;
   bool torn_down = false;           // the environment is going: nothing may start any more
@@ -28,6 +31,12 @@ struct Engine {
 namespace {
 
 using EnginePointer = std::shared_ptr<Engine>;
+
+// Frees what was detached, once nobody uses it.
+void free_detached(Engine& engine, chasqui_engine* native) {
+  const std::unique_lock lock(engine.in_use);
+  chasqui_free(native);
+}
 
 void deliver(Napi::Env env, Napi::Function on_events, Engine* engine) {
   if (env == nullptr || engine->native == nullptr) return;
@@ -50,7 +59,7 @@ void tear_down(void* data) {
     (*engine)->torn_down = true;
     (*engine)->hook = nullptr;
   }
-  if (chasqui_engine* native = (*engine)->detach()) chasqui_free(native);
+  if (chasqui_engine* native = (*engine)->detach()) free_detached(**engine, native);
 }
 
 // After the last event: the environment no longer needs to know of the engine.
@@ -67,7 +76,7 @@ class FreeWorker final : public Napi::AsyncWorker {
   FreeWorker(Napi::Env env, EnginePointer engine, chasqui_engine* native)
       : Napi::AsyncWorker(env), engine_(std::move(engine)), native_(native), promise_(Napi::Promise::Deferred::New(env)) {}
   Napi::Promise promise() const { return promise_.Promise(); }
-  void Execute() override { chasqui_free(native_); }
+  void Execute() override { free_detached(*engine_, native_); }
   void OnOK() override {
     forget(Env(), engine_.get());
     promise_.Resolve(Env().Undefined());
@@ -79,6 +88,44 @@ class FreeWorker final : public Napi::AsyncWorker {
   Napi::Promise::Deferred promise_;
 };
 
+// Loads or, without a folder, unloads an adapter, off the event loop: both wait for a pass. Resolves to null or a failure.
+class AdapterWorker final : public Napi::AsyncWorker {
+ public:
+  AdapterWorker(Napi::Env env, EnginePointer engine, const Napi::Value& name, const Napi::Value& folder)
+      : Napi::AsyncWorker(env), engine_(std::move(engine)), name_(name.ToString().Utf8Value()),
+        folder_(folder.IsString() ? folder.ToString().Utf8Value() : ""), loads_(folder.IsString()),
+        promise_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise promise() const { return promise_.Promise(); }
+
+  void Execute() override {
+    const std::shared_lock use(engine_->in_use);
+    chasqui_engine* native = nullptr;
+    {
+      const std::lock_guard lock(engine_->mutex);
+      native = engine_->native;
+    }
+    if (native == nullptr) {
+      closed_status(&status_);
+    } else if (loads_) {
+      chasqui_adapter_load(native, name_.c_str(), folder_.c_str(), &status_);
+    } else {
+      chasqui_adapter_unload(native, name_.c_str(), &status_);
+    }
+  }
+
+  void OnOK() override {
+    promise_.Resolve(status_.reason == CHASQUI_OK ? Env().Null() : Napi::Value(failure_of(Env(), status_)));
+  }
+
+ private:
+  EnginePointer engine_;
+  std::string name_;
+  std::string folder_;
+  bool loads_;
+  chasqui_status status_{};
+  Napi::Promise::Deferred promise_;
+};
+
 class Handle final : public Napi::ObjectWrap<Handle> {
  public:
   static Napi::Function define(Napi::Env env) {
@@ -86,7 +133,8 @@ class Handle final : public Napi::ObjectWrap<Handle> {
                        {InstanceMethod<&Handle::info>("info"), InstanceMethod<&Handle::log_append>("logAppend"),
                         InstanceMethod<&Handle::log_drop>("logDrop"), InstanceMethod<&Handle::submit>("submit"),
                         InstanceMethod<&Handle::cancel>("cancel"), InstanceMethod<&Handle::consumed>("consumed"),
-                        InstanceMethod<&Handle::release>("release"), InstanceMethod<&Handle::metrics>("metrics"),
+                        InstanceMethod<&Handle::release>("release"),
+                        InstanceMethod<&Handle::adapter>("adapter"), InstanceMethod<&Handle::metrics>("metrics"),
                         InstanceMethod<&Handle::ref>("ref"), InstanceMethod<&Handle::unref>("unref"),
                         InstanceMethod<&Handle::close>("close"), InstanceMethod<&Handle::free>("free")});
   }
@@ -132,6 +180,15 @@ class Handle final : public Napi::ObjectWrap<Handle> {
 
   void release(const Napi::CallbackInfo& info) {
     if (native()) chasqui_release(native(), info[0].ToString().Utf8Value().c_str());
+  }
+
+  // adapter(name, folder): loads; adapter(name): unloads.
+  Napi::Value adapter(const Napi::CallbackInfo& info) {
+    if (!engine_) return info.Env().Null();
+    auto* worker = new AdapterWorker(info.Env(), engine_, info[0], info[1]);
+    Napi::Promise promise = worker->promise();
+    worker->Queue();
+    return promise;
   }
 
   Napi::Value metrics(const Napi::CallbackInfo& info) { return native() ? Napi::Value(metrics_of(info.Env(), native())) : info.Env().Null(); }

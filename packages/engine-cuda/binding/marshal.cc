@@ -14,7 +14,14 @@ Napi::Object failure_of(Napi::Env env, const chasqui_status& status) {
   return failure;
 }
 
-LoadArguments::LoadArguments(const Napi::Object& from) : folder(string_of(from, "folder")), device(string_of(from, "device")) {
+void closed_status(chasqui_status* status) {
+  status->reason = CHASQUI_CLOSED;
+  std::snprintf(status->detail, sizeof status->detail, "The engine is closed.");
+  std::snprintf(status->fix, sizeof status->fix, "Load it again.");
+}
+
+LoadArguments::LoadArguments(const Napi::Object& from)
+    : folder(string_of(from, "folder")), device(string_of(from, "device")), weights(string_of(from, "weights")) {
   const View<int32_t> special = int32s_of(from.Get("specialTokens"));
   special_tokens.assign(special.data, special.data + special.size);
   const View<uint8_t> bytes = bytes_of(from.Get("tokenBytes"));
@@ -27,7 +34,9 @@ LoadArguments::LoadArguments(const Napi::Object& from) : folder(string_of(from, 
   options.threads = int_of(from, "threads", 0);
   options.context = int_of(from, "contextLength", 0);
   options.cache_bytes = static_cast<int64_t>(number_of(from, "cacheBytes", 0));
-  options.kv_f32 = string_of(from, "kvType") == "f32" ? 1 : 0;
+  options.weights = weights.c_str();
+  const std::string kv_type = string_of(from, "kvType");
+  options.kv_type = kv_type == "f32" ? CHASQUI_KV_F32 : kv_type == "fp8" ? CHASQUI_KV_FP8 : CHASQUI_KV_BF16;
   options.batch_independent = flag_of(from, "batchIndependent");
   options.step_tokens = int_of(from, "stepTokens", 0);
   options.max_running = int_of(from, "maxRunning", 0);
@@ -41,7 +50,8 @@ LoadArguments::LoadArguments(const Napi::Object& from) : folder(string_of(from, 
   options.n_token_offsets = token_offsets.size();
 }
 
-RequestArguments::RequestArguments(const Napi::Object& from) : name_space(string_of(from, "namespace")) {
+RequestArguments::RequestArguments(const Napi::Object& from)
+    : name_space(string_of(from, "namespace")), adapter(string_of(from, "adapter")) {
   request.id = static_cast<uint64_t>(number_of(from, "id", 0));
   request.scores = flag_of(from, "scores");
   request.log = static_cast<uint64_t>(number_of(from, "log", 0));
@@ -88,6 +98,7 @@ RequestArguments::RequestArguments(const Napi::Object& from) : name_space(string
     request.n_choices = choices.size();
   }
   request.name_space = name_space.c_str();
+  request.adapter = adapter.c_str();
   request.retain = flag_of(from, "retain");
   request.top_logprobs = int_of(from, "logprobs", -1);
 }
@@ -106,6 +117,10 @@ Napi::Object info_of(Napi::Env env, const chasqui_engine* engine) {
   char hex[17];
   std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(info.fingerprint));
   to.Set("fingerprint", hex);
+  to.Set("weightBytes", static_cast<double>(info.weight_bytes));
+  to.Set("embeddingBytes", static_cast<double>(info.embedding_bytes));
+  to.Set("cacheBytes", static_cast<double>(info.cache_bytes));
+  to.Set("workspaceBytes", static_cast<double>(info.workspace_bytes));
   to.Set("doSample", Napi::Boolean::New(env, info.do_sample != 0));
   to.Set("temperature", info.temperature);
   to.Set("topP", info.top_p);

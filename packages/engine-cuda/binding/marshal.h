@@ -64,6 +64,7 @@ struct LoadArguments {
 
   std::string folder;
   std::string device;
+  std::string weights;
   std::vector<int32_t> special_tokens;
   std::string token_bytes;
   std::vector<int64_t> token_offsets;
@@ -76,11 +77,15 @@ struct RequestArguments {
   RequestArguments(const RequestArguments&) = delete;
 
   std::string name_space;
+  std::string adapter;
   std::vector<std::string> choices;
   std::vector<const char*> choice_pointers;
   std::vector<size_t> choice_bytes;
   chasqui_request request{};
 };
+
+// Says that the engine is closed.
+void closed_status(chasqui_status* status);
 
 Napi::Object info_of(Napi::Env env, const chasqui_engine* engine);
 Napi::Object metrics_of(Napi::Env env, const chasqui_engine* engine);

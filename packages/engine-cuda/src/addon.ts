@@ -18,6 +18,10 @@ export interface NativeInfo {
   readonly stopTokens: readonly number[]
   readonly device: string
   readonly fingerprint: string
+  readonly weightBytes: number
+  readonly embeddingBytes: number
+  readonly cacheBytes: number
+  readonly workspaceBytes: number
   readonly doSample: boolean
   readonly temperature: number
   readonly topP: number
@@ -76,6 +80,7 @@ export interface NativeRequest {
   readonly allowedSpecialTokens: Int32Array
   readonly allowedTokens: Int32Array | null
   readonly choices: readonly string[] | null
+  readonly adapter: string
   readonly namespace: string
   readonly retain: boolean
   readonly logprobs: number
@@ -89,6 +94,8 @@ export interface NativeEngine {
   cancel(request: number): void
   consumed(request: number, tokens: number): void
   release(namespace: string): void
+  /** Loads an adapter, or unloads it where no folder is given. */
+  adapter(name: string, folder?: string): Promise<NativeFailure | null>
   metrics(): Record<string, number>
   ref(): void
   unref(): void
@@ -102,6 +109,7 @@ export interface NativeLoadOptions {
   readonly threads: number
   readonly contextLength: number
   readonly cacheBytes: number
+  readonly weights: string
   readonly kvType: string
   readonly batchIndependent: boolean
   readonly stepTokens: number

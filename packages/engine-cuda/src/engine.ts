@@ -15,9 +15,31 @@ import {
 } from "./options.ts"
 import { type NativeGeneration, type NativeGenerationEnd, type TokenBatch, TokenStream } from "./stream.ts"
 
+/** Bytes, as the device holds them. */
+export interface EngineMemory {
+  /** The linear layers, the output head among them. */
+  readonly weights: number
+  /** The embedding, which the CPU reads from its file. */
+  readonly embedding: number
+  readonly cache: number
+  readonly workspace: number
+}
+
+export interface ScoreOptions {
+  readonly adapter?: string
+  readonly signal?: AbortSignal
+}
+
 /** The seam's Engine, and what only this one has. */
 export interface LlamaEngine extends Engine {
   generate(prefix: TokenLog, options: NativeGenerateOptions): NativeGeneration
+  score(tokens: ArrayLike<number>, options?: ScoreOptions): Promise<Float32Array>
+  /** Loads a LoRA adapter under a name that requests can use. Waits for the running pass. */
+  loadAdapter(name: string, folder: string): Promise<void>
+  /** Gives an adapter up; rejects with `busy` while requests use it. */
+  unloadAdapter(name: string): Promise<void>
+  /** What the model has claimed. */
+  readonly memory: EngineMemory
   /** A snapshot; null once the engine is closed. */
   metrics(): EngineMetrics | null
   /** Gives up the pages that `cache.retain` holds in a namespace; they stay in the prefix cache until evicted. */
@@ -38,6 +60,12 @@ export const loadEngine = async (folder: string, options: LoadOptions = {}): Pro
   })
   if ("reason" in native) throw new EngineError(native)
   engine = new NativeLlamaEngine(native, Math.ceil((given.undelivered || 1024) / 4))
+  try {
+    for (const [name, path] of Object.entries(options.adapters ?? {})) await engine.loadAdapter(name, path)
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
   return engine
 }
 
@@ -61,6 +89,7 @@ interface Scoring {
 
 class NativeLlamaEngine implements LlamaEngine {
   readonly info: EngineInfo
+  readonly memory: EngineMemory
   readonly #native: NativeEngine
   readonly #acknowledgeEvery: number
   readonly #streams = new Map<number, TokenStream>()
@@ -83,6 +112,12 @@ class NativeLlamaEngine implements LlamaEngine {
       device: info.device,
       fingerprint: info.fingerprint,
       sampling: samplingDefaults(info),
+    }
+    this.memory = {
+      weights: info.weightBytes,
+      embedding: info.embeddingBytes,
+      cache: info.cacheBytes,
+      workspace: info.workspaceBytes,
     }
   }
 
@@ -117,7 +152,7 @@ class NativeLlamaEngine implements LlamaEngine {
     return stream.generation
   }
 
-  score(tokens: ArrayLike<number>, options: { readonly signal?: AbortSignal } = {}): Promise<Float32Array> {
+  score(tokens: ArrayLike<number>, options: ScoreOptions = {}): Promise<Float32Array> {
     const { signal } = options
     if (signal?.aborted) return Promise.reject(signal.reason)
     const result = Promise.withResolvers<Float32Array>()
@@ -126,7 +161,7 @@ class NativeLlamaEngine implements LlamaEngine {
       if (this.#closing !== undefined) throw closedError()
       const log = this.#newId()
       this.#native.logAppend(log, tokenIds("tokens", tokens))
-      const refused = this.#native.submit(scoreArguments({ id, log, length: tokens.length }))
+      const refused = this.#native.submit(scoreArguments({ id, log, length: tokens.length }, options.adapter))
       this.#native.logDrop(log)
       if (refused !== null) throw new EngineError(refused)
     } catch (error) {
@@ -142,6 +177,20 @@ class NativeLlamaEngine implements LlamaEngine {
     result.promise.then(forget, forget)
     this.#begin(() => this.#scorings.set(id, result))
     return result.promise
+  }
+
+  async loadAdapter(name: string, folder: string): Promise<void> {
+    await this.#adapter(name, folder)
+  }
+
+  async unloadAdapter(name: string): Promise<void> {
+    await this.#adapter(name)
+  }
+
+  async #adapter(name: string, folder?: string): Promise<void> {
+    if (this.#closing !== undefined) throw closedError()
+    const refused = await this.#native.adapter(name, folder)
+    if (refused !== null) throw new EngineError(refused)
   }
 
   metrics(): EngineMetrics | null {

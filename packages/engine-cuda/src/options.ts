@@ -5,6 +5,10 @@
 import { EngineError, type GenerateOptions, type Sampling } from "@chasqui/core"
 import type { NativeLoadOptions, NativeRequest } from "./addon.ts"
 
+export type WeightFormat = "as-stored" | "int8" | "int4" | "nf4" | "fp8"
+
+export const weightFormats: readonly WeightFormat[] = ["as-stored", "int8", "int4", "nf4", "fp8"]
+
 export interface LoadOptions {
   /** `auto` takes a GPU where build and machine have a usable one, and the CPU otherwise; `cuda` fails and says why not. */
   readonly device?: "auto" | "cpu" | "cuda"
@@ -14,8 +18,16 @@ export interface LoadOptions {
   readonly contextLength?: number
   /** Memory of the KV cache; default: four contexts, or a quarter of the free memory if that is less. */
   readonly cacheBytes?: number
+  /**
+   * What the weights of a plain checkpoint become: `int8` and `fp8` halve bf16, `int4` and `nf4` take about a quarter and
+   * leave the output head in int8. Matrices that are quantised in their file stay what they are. docs/checkpoints.md has
+   * what each costs in quality.
+   */
+  readonly weights?: WeightFormat
+  /** LoRA adapters in PEFT's layout: names for requests, and the folders they are in. */
+  readonly adapters?: Readonly<Record<string, string>>
   /** How keys and values are kept: `bf16` takes half the memory of `f32`. */
-  readonly kvType?: "bf16" | "f32"
+  readonly kvType?: "bf16" | "f32" | "fp8"
   /** A request's tokens do not depend on the requests computed beside it, at the cost of some speed. */
   readonly batchIndependent?: boolean
   /** Special tokens by id: a request samples only those that it lists. */
@@ -83,8 +95,10 @@ export const loadArguments = (folder: string, options: LoadOptions): NativeLoadO
   if (typeof folder !== "string") throw bad("The checkpoint folder is no string.", "Give its path.")
   if (options.device !== undefined && !["auto", "cpu", "cuda"].includes(options.device))
     throw bad(`device is ${String(options.device)}.`, "Use cuda, cpu or auto.")
-  if (options.kvType !== undefined && options.kvType !== "bf16" && options.kvType !== "f32")
-    throw bad(`kvType is ${String(options.kvType)}.`, "Use bf16 or f32.")
+  if (options.kvType !== undefined && !["bf16", "f32", "fp8"].includes(options.kvType))
+    throw bad(`kvType is ${String(options.kvType)}.`, "Use bf16, f32 or fp8.")
+  if (options.weights !== undefined && !weightFormats.includes(options.weights))
+    throw bad(`weights is ${String(options.weights)}.`, `Use one of ${weightFormats.join(", ")}.`)
   const limits = options.limits ?? {}
   const specialTokens = tokenIds("specialTokens.ids", options.specialTokens?.ids ?? [])
   const special = new Set(specialTokens)
@@ -100,6 +114,7 @@ export const loadArguments = (folder: string, options: LoadOptions): NativeLoadO
     threads: int32("threads", options.threads, 0, 1),
     contextLength: int32("contextLength", options.contextLength, 0, 2),
     cacheBytes: integer("cacheBytes", options.cacheBytes, 0, 1),
+    weights: options.weights ?? "as-stored",
     kvType: options.kvType ?? "bf16",
     batchIndependent: options.batchIndependent === true,
     stepTokens: int32("limits.stepTokens", limits.stepTokens, 0, 1),
@@ -123,6 +138,8 @@ export const requestArguments = (
   const stopTokens = tokenIds("stopTokens", options.stopTokens ?? place.stopTokens)
   const bias = [...(sampling.logitBias ?? [])]
   const { constraint } = options
+  if (options.adapter !== undefined && (typeof options.adapter !== "string" || options.adapter === ""))
+    throw bad(`adapter is ${JSON.stringify(options.adapter)}.`, "Use the name of a loaded adapter, or leave it out.")
   if (constraint !== undefined && constraint.kind !== "allowed-tokens" && constraint.kind !== "choices")
     throw bad("The constraint is of an unknown kind.", "Use allowed-tokens or choices.")
   return {
@@ -151,6 +168,7 @@ export const requestArguments = (
         : tokenIds("allowedSpecialTokens", options.allowedSpecialTokens),
     allowedTokens: constraint?.kind === "allowed-tokens" ? tokenIds("constraint.tokens", constraint.tokens) : null,
     choices: constraint?.kind === "choices" ? constraint.choices : null,
+    adapter: options.adapter ?? "",
     namespace: options.cache?.namespace ?? "",
     retain: options.cache?.retain === true,
     logprobs: int32("logprobs", options.logprobs, -1, 0),
@@ -158,11 +176,10 @@ export const requestArguments = (
 }
 
 /** A request for log-probabilities of given tokens. */
-export const scoreArguments = (place: {
-  readonly id: number
-  readonly log: number
-  readonly length: number
-}): NativeRequest => ({
-  ...requestArguments({ ...place, stopTokens: [] }, {}, { maxTokens: 1 }),
+export const scoreArguments = (
+  place: { readonly id: number; readonly log: number; readonly length: number },
+  adapter: string | undefined,
+): NativeRequest => ({
+  ...requestArguments({ ...place, stopTokens: [] }, {}, { maxTokens: 1, ...(adapter !== undefined && { adapter }) }),
   scores: true,
 })

@@ -17,6 +17,20 @@ export interface ChatTool {
   readonly function: { readonly name: string; readonly description: string; readonly parameters: JsonValue }
 }
 
+/** All turns as messages. A result whose call is no call of the message before it goes as the user's, since servers refuse it. */
+export function chatMessages(turns: readonly Turn[]): readonly ChatMessage[] {
+  let calls: ReadonlySet<string> = new Set()
+  return turns.map((turn) => {
+    if (turn.role === "assistant") calls = new Set(turn.toolCalls.map(({ id }) => id))
+    const orphan = turn.role === "ipython" && turn.callId !== undefined && !calls.has(turn.callId)
+    return chatMessage(orphan ? { role: "ipython", content: turn.content } : turn)
+  })
+}
+
+function unreadText(name: string | null, raw: string): string {
+  return name === null || raw.includes(name) ? raw : `${name} ${raw}`
+}
+
 export function chatMessage(turn: Turn): ChatMessage {
   switch (turn.role) {
     case "system":
@@ -30,7 +44,11 @@ export function chatMessage(turn: Turn): ChatMessage {
           function: { name, arguments: JSON.stringify(input) },
         }),
       )
-      const content = turn.content === "" && calls.length > 0 ? null : turn.content
+      // A call that could not be read would make a server refuse every later request: it stays as the text that it was.
+      const text = [turn.content, ...(turn.unreadCalls ?? []).map(({ name, raw }) => unreadText(name, raw))]
+        .filter((part) => part !== "")
+        .join("\n")
+      const content = text === "" && calls.length > 0 ? null : text
       return { role: "assistant", content, ...(calls.length > 0 && { tool_calls: calls }) }
     }
     case "ipython": {

@@ -5,8 +5,11 @@
 import {
   type AssistantTurn,
   EngineError,
+  type GenerationStopReason,
   type JsonObject,
   type ModelEnd,
+  type ParsedTurn,
+  type Parser,
   type ParserEvent,
   parser,
   type ToolCall,
@@ -25,17 +28,18 @@ interface OpenCall {
 }
 
 export class ChatStream {
-  readonly #parser
-  readonly #nextCall: () => number
+  readonly #tools: readonly string[]
   readonly #calls = new Map<number, OpenCall>()
-  #parserCalls = 0
+  readonly #texts: ParsedTurn[] = []
+  #parser: Parser | undefined
+  #nextCall: number
   #characters = 0
   #finish: string | undefined
   #usage: Usage = { prompt: 0, cached: 0, generated: 0, forced: 0, discarded: 0 }
 
   constructor(tools: readonly string[], firstCall: number) {
-    this.#parser = parser({ tools, firstCall })
-    this.#nextCall = () => firstCall + this.#parserCalls + this.#calls.size
+    this.#tools = tools
+    this.#nextCall = firstCall
   }
 
   /** Takes the data of one server-sent event. Throws EngineError for what is no chunk of a completion. */
@@ -48,6 +52,7 @@ export class ChatStream {
     const { content, tool_calls: calls } = choice?.delta ?? {}
     if (typeof content === "string" && content !== "") {
       this.#grow(content.length)
+      this.#parser ??= parser({ tools: this.#tools, firstCall: this.#nextCall })
       events.push(...this.#parser.push({ text: content }))
     }
     for (const call of calls ?? []) this.#takeCall(call, events)
@@ -58,11 +63,12 @@ export class ChatStream {
   end(aborted: boolean): { readonly events: readonly ParserEvent[]; readonly end: ModelEnd } {
     const reason = aborted ? "aborted" : this.#finish === "length" ? "max-tokens" : "stop-token"
     if (!aborted && this.#finish === undefined) throw cutOff()
-    const { events: last, turn: parsed } = this.#parser.end(reason)
-    const events: ParserEvent[] = [...last]
+    const events: ParserEvent[] = []
+    this.#endText(reason, events)
     const complete = reason === "stop-token"
-    const toolCalls: ToolCall[] = [...parsed.toolCalls]
-    const invalidCalls: ToolCallInvalid[] = [...parsed.invalidCalls]
+    const toolCalls: ToolCall[] = this.#texts.flatMap((text) => text.toolCalls)
+    const invalidCalls: ToolCallInvalid[] = this.#texts.flatMap((text) => text.invalidCalls)
+    const content = this.#texts.map((text) => text.content).join("")
     for (const call of this.#calls.values()) {
       const read = readCall(call, complete)
       if (read.type === "tool-call-end") toolCalls.push(read.call)
@@ -70,7 +76,10 @@ export class ChatStream {
       events.push(read)
     }
     const end: AssistantTurn["end"] = aborted ? "aborted" : complete ? (toolCalls.length > 0 ? "eom" : "eot") : "length"
-    const turn: AssistantTurn = { role: "assistant", content: parsed.content, toolCalls, end }
+    const unread = invalidCalls.length > 0 && {
+      unreadCalls: invalidCalls.map(({ id, name, raw }) => ({ id, name, raw })),
+    }
+    const turn: AssistantTurn = { role: "assistant", content, toolCalls, ...unread, end }
     return { events, end: { turn, usage: this.#usage, reason, invalidCalls, complete } }
   }
 
@@ -78,7 +87,9 @@ export class ChatStream {
     const index = call.index ?? 0
     let open = this.#calls.get(index)
     if (open === undefined) {
-      open = { id: `call-${this.#nextCall()}`, name: "", json: "", started: false }
+      // Calls are numbered as they come, so the text before this one has to be read to its end first.
+      this.#endText("stop-token", events)
+      open = { id: `call-${this.#nextCall++}`, name: "", json: "", started: false }
       this.#calls.set(index, open)
     }
     open.name += call.function?.name ?? ""
@@ -90,6 +101,15 @@ export class ChatStream {
       events.push({ type: "tool-call-start", id: open.id, name: open.name, syntax: "json-call" })
     }
     if (open.started && delta !== "") events.push({ type: "tool-call-delta", id: open.id, delta })
+  }
+
+  #endText(reason: GenerationStopReason, events: ParserEvent[]): void {
+    if (this.#parser === undefined) return
+    const { events: last, turn } = this.#parser.end(reason)
+    events.push(...last)
+    this.#texts.push(turn)
+    this.#nextCall += turn.toolCalls.length + turn.invalidCalls.length
+    this.#parser = undefined
   }
 
   #takeUsage(usage: ChunkUsage | null | undefined): void {

@@ -12,7 +12,7 @@ import {
   type Transcript,
 } from "@chasqui/core"
 import { createParser } from "eventsource-parser"
-import { builtinDefinitions, chatMessage, chatTools } from "./chat-message.ts"
+import { builtinDefinitions, chatMessages, chatTools } from "./chat-message.ts"
 import { ChatStream } from "./chat-stream.ts"
 import { post } from "./http.ts"
 
@@ -79,6 +79,7 @@ class RemoteGeneration implements ModelGeneration {
     const { tools, builtinTools } = this.#transcript.options
     const stream = new ChatStream([...tools.map(({ name }) => name), ...(builtinTools ?? [])], firstCall)
     try {
+      if (this.#modelOptions.adapter !== undefined) throw noAdapters(this.#modelOptions.adapter)
       for await (const data of this.#data(signal)) {
         const events = stream.push(data)
         if (events.length > 0) yield events
@@ -130,7 +131,7 @@ class RemoteGeneration implements ModelGeneration {
     const tools = chatTools(options, builtinDefinitions(options.builtinTools))
     return {
       model: this.#options.model,
-      messages: turns.map(chatMessage),
+      messages: chatMessages(turns),
       stream: true,
       stream_options: { include_usage: true },
       ...(tools.length > 0 && { tools }),
@@ -152,6 +153,14 @@ async function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): 
     either.addEventListener("abort", stop, { once: true })
     if (either.aborted) stop()
     promise.then(resolve, reject).finally(() => either.removeEventListener("abort", stop))
+  })
+}
+
+function noAdapters(adapter: string): EngineError {
+  return new EngineError({
+    reason: "unsupported",
+    detail: `A remote chat takes no adapter (${JSON.stringify(adapter)} was asked for).`,
+    fix: "Give the name under which the server offers the adapted model as `model`.",
   })
 }
 

@@ -123,8 +123,20 @@ describe("a model on a chat server", () => {
     const { requests, model } = await serve(stream(call("add", '{"a": 2,,')), stream(text("Sorry.")))
     const bot = await agent({ model: model(), tools: [add] })
     await bot.run("go")
-    const last = requests[1]?.body.messages.at(-1)
-    expect(String(last?.content)).toMatch(/not JSON: .*position 8/)
+    // Kept as written, but as text: a server would refuse arguments that are not JSON, and results that answer no call.
+    const [asked, told] = requests[1]?.body.messages.slice(-2) ?? []
+    expect(asked).toEqual({ role: "assistant", content: 'add {"a": 2,,' })
+    expect(told).toMatchObject({ role: "user" })
+    expect(String(told?.content)).toMatch(/not JSON: .*position 8/)
+  })
+  it("numbers the calls in the text and those beside it as one", async () => {
+    const inText = chunk({ content: '{"name": "add", "parameters": {"a": 1, "b": 1}}' })
+    const beside = chunk({ tool_calls: [{ index: 0, function: { name: "add", arguments: '{"a":2,"b":2}' } }] })
+    const { model } = await serve(stream([inText, beside, chunk({}, "tool_calls")]), stream(text("done")))
+    const bot = await agent({ model: model(), tools: [add] })
+    await bot.run("go")
+    expect(bot.session.turns[1]).toMatchObject({ toolCalls: [{ id: "call-0" }, { id: "call-1" }] })
+    expect(bot.session.turns.slice(2, 4).map(({ content }) => content)).toEqual([2, 4])
   })
   it("takes four calls of one turn", async () => {
     const four = [0, 1, 2, 3].map((index) =>
@@ -168,7 +180,6 @@ describe("faults of the server", () => {
   it.each<[string, Answer, string, RegExp]>([
     ["a wrong key", refuse(401, "bad key"), "bad-request", /API key/],
     ["an unknown model", refuse(404, "no such model"), "not-found", /name of the model/],
-    ["a prompt that is too long", refuse(400, "maximum context length is 8192"), "context-full", /Shorten/],
     ["HTML instead of JSON", (_, response) => response.end("data: <html>\n\n"), "device-lost", /no chunk/],
     [
       "an error in the middle",
@@ -202,6 +213,11 @@ describe("faults of the server", () => {
     expect(error).toMatchObject({ _tag: "EngineError", reason })
     expect(error?.message).toMatch(says)
     expect(JSON.stringify(error) + error?.message).not.toContain("sk-secret")
+  })
+  it("ends the run as full when the prompt is too long for it", async () => {
+    const { model } = await serve(refuse(400, "maximum context length is 8192"))
+    const bot = await agent({ model: model({ retries: 0 }) })
+    expect((await bot.run("go")).stopReason).toBe("context-full")
   })
   it("that never answer or stop answering end by their timeouts", async () => {
     const { model } = await serve(() => undefined)

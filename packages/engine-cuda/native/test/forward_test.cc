@@ -180,7 +180,7 @@ TEST(a_bf16_cache_agrees_with_a_reference_that_rounds_at_the_same_points) {
 
 TEST(quantised_weights_agree_with_a_reference_that_has_the_same_weights) {
   uint64_t seed = 200;
-  for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4}) {
+  for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kNf4, WeightFormat::kFp8}) {
     for (const Shape& shape : kShapes) {
       RandomModel model = make_model(config_of(shape), shape.type, seed++);
       const Weights quantised = as_quantised(&model, model.weights, format);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "linear_product.h"
 #include "quantised_weights.h"
 #include "random_model.h"
 #include "test/check.h"
@@ -31,43 +32,11 @@ const Case kCases[] = {
     {{33, 33}, 31, {DType::kF32, DType::kF32}, LinearLayout::kPaired},
 };
 
-constexpr WeightFormat kFormats[] = {WeightFormat::kAsStored, WeightFormat::kInt8, WeightFormat::kInt4};
+constexpr WeightFormat kFormats[] = {WeightFormat::kAsStored, WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kNf4,
+                                       WeightFormat::kFp8};
 
 double weight(const MatrixView& view, int64_t row, int64_t column) {
   return load_element(view.data, view.type, row * view.cols + column);
-}
-
-std::vector<float> pack_rows(const std::vector<float>& x, int32_t rows, int64_t in, int32_t tile_rows) {
-  std::vector<float> packed(x.size());
-  const RowBlocks blocks(rows, tile_rows);
-  for (int32_t block = 0; block < blocks.count; block++) {
-    for (int32_t i = 0; i < blocks.size(block); i++) {
-      for (int64_t k = 0; k < in; k++) {
-        packed_block(packed.data(), blocks, block, in)[k * blocks.size(block) + i] =
-            x[static_cast<size_t>((blocks.first(block) + i) * in + k)];
-      }
-    }
-  }
-  return packed;
-}
-
-// out (rows, outputs): stacked as they come; of a pair first one, then the other.
-std::vector<float> product(const PanelLinear& linear, const Kernels& kernels, int32_t threads, const std::vector<float>& x,
-                           int32_t rows) {
-  ThreadPool pool(threads);
-  std::vector<float> scratch(static_cast<size_t>(threads * kMultiplyScratch));
-  const int64_t outputs = linear.out * linear.step;
-  std::vector<float> out(static_cast<size_t>(rows * outputs), -1.0f);
-  const auto packed = pack_rows(x, rows, linear.in, kernels.tile_rows);
-  multiply(pool, kernels, linear, packed.data(), rows, scratch.data(), [&](int32_t row, int64_t panel, const float* sums) {
-    for (int32_t half = 0; half < linear.step; half++) {
-      for (int64_t i = 0; i < kPanel; i++) {
-        const int64_t output = panel / linear.step * kPanel + i;
-        if (output < linear.out) out[static_cast<size_t>(row * outputs + half * linear.out + output)] = sums[half * kPanel + i];
-      }
-    }
-  });
-  return out;
 }
 
 }  // namespace
@@ -84,8 +53,9 @@ void check_products(const Case& each, WeightFormat format, const Kernels& kernel
   ThreadPool pool(2);
   PanelLinear linear;
   CHECK_OK(make_panel_linear(parts, each.layout, format, pool, &linear));
-  CHECK_EQ(linear.data.bytes(), linear.n_panels * linear.panel_bytes);
-  CHECK(panel_linear_bytes(parts, format) >= linear.data.bytes());
+  const int64_t claimed = linear.quant == nullptr ? linear.data.bytes() : linear.quant->data.bytes();
+  if (linear.quant == nullptr) CHECK_EQ(claimed, linear.n_panels * linear.panel_bytes);
+  CHECK(panel_linear_bytes(parts, format) >= claimed);
   for (const int32_t rows : {1, 2, 3, 4, 5, 6, 13, 131}) {
     std::vector<float> x(static_cast<size_t>(rows * each.cols));
     for (float& value : x) value = random.symmetric();

@@ -6,11 +6,27 @@
 #include "random_model.h"
 #include "src/backend/backend.h"
 #include "src/backend/cpu/quantise.h"
+#include "src/checkpoint/quant.h"
+#include "src/model/quantise_matrix.h"
 
 namespace chasqui {
 
+inline MatrixView as_coded(RandomModel* keeper, const MatrixView& matrix, WeightFormat format) {
+  QuantMatrix coded;
+  const QuantKind kind = format == WeightFormat::kNf4 ? QuantKind::kTable4 : QuantKind::kFp8;
+  (void)prepare_quantised(kind, matrix.rows, matrix.cols, &coded);
+  keeper->storage.emplace_back(static_cast<size_t>(matrix.rows * matrix.cols));
+  auto* values = reinterpret_cast<float*>(keeper->storage.back().data());
+  for (int64_t row = 0; row < matrix.rows; row++) {
+    quantise_row(matrix, row, &coded);
+    dequantise_row(coded, row, values + row * matrix.cols);
+  }
+  return {values, DType::kF32, matrix.rows, matrix.cols, nullptr};
+}
+
 inline MatrixView as_quantised(RandomModel* keeper, const MatrixView& matrix, WeightFormat format) {
   if (format == WeightFormat::kAsStored) return matrix;
+  if (format == WeightFormat::kNf4 || format == WeightFormat::kFp8) return as_coded(keeper, matrix, format);
   const cpu::QuantScheme scheme = format == WeightFormat::kInt8 ? cpu::kInt8Scheme : cpu::kInt4Scheme;
   keeper->storage.emplace_back(static_cast<size_t>(matrix.rows * matrix.cols));
   auto* values = reinterpret_cast<float*>(keeper->storage.back().data());
@@ -36,7 +52,8 @@ inline Weights as_quantised(RandomModel* keeper, const Weights& weights, WeightF
       *matrix = as_quantised(keeper, *matrix, format);
     }
   }
-  result.head = as_quantised(keeper, weights.head, format == WeightFormat::kInt4 ? WeightFormat::kInt8 : format);
+  const bool is_small = format == WeightFormat::kInt4 || format == WeightFormat::kNf4;
+  result.head = as_quantised(keeper, weights.head, is_small ? WeightFormat::kInt8 : format);
   return result;
 }
 

@@ -37,6 +37,8 @@ typedef struct {
 
 const char* chasqui_reason_name(chasqui_reason reason);
 
+typedef enum { CHASQUI_KV_BF16 = 0, CHASQUI_KV_F32, CHASQUI_KV_FP8 } chasqui_kv_type;
+
 /* Zero in a number means the default. */
 typedef struct {
   const char* folder;           /* a Hugging Face checkpoint folder */
@@ -44,7 +46,8 @@ typedef struct {
   int32_t threads;              /* of the CPU backend; default: as many as the machine has, at most 8 */
   int32_t context;              /* tokens; default and most: what the model was made for */
   int64_t cache_bytes;          /* of the KV cache; default: see the memory section of docs/engine.md */
-  int32_t kv_f32;               /* 1: keys and values in float instead of bfloat16 */
+  const char* weights;          /* what plain weights become: "as-stored" (default), "int8", "int4", "nf4", "fp8" */
+  chasqui_kv_type kv_type;      /* how keys and values are kept */
   int32_t batch_independent;    /* 1: a request's tokens do not depend on the requests beside it */
   int32_t step_tokens;          /* most tokens of one pass; default 512 */
   int32_t max_running;          /* most requests computed at once; default 64 */
@@ -73,6 +76,10 @@ typedef struct {
   size_t n_stop_tokens;
   const char* device;
   uint64_t fingerprint;          /* of the weights */
+  int64_t weight_bytes;          /* of the linear layers, as the device holds them */
+  int64_t embedding_bytes;       /* of the embedding, which may stay in its file */
+  int64_t cache_bytes;
+  int64_t workspace_bytes;
   int32_t do_sample;             /* the checkpoint's generation defaults */
   double temperature;
   double top_p;
@@ -80,6 +87,11 @@ typedef struct {
 } chasqui_info;
 
 void chasqui_get_info(const chasqui_engine* engine, chasqui_info* info);
+
+/* LoRA adapters in PEFT's layout, several at once, by name; requests name the one that they want. Both wait for the running
+ * pass. An adapter in use is not unloaded (CHASQUI_BUSY). */
+chasqui_reason chasqui_adapter_load(chasqui_engine* engine, const char* name, const char* folder, chasqui_status* status);
+chasqui_reason chasqui_adapter_unload(chasqui_engine* engine, const char* name, chasqui_status* status);
 
 /* Token logs: a prefix that is sent once and then only grows. Ids are the caller's. Requests copy what they need. */
 void chasqui_log_append(chasqui_engine* engine, uint64_t log, const int32_t* tokens, size_t n_tokens);
@@ -114,6 +126,7 @@ typedef struct {
   const char* const* choices;     /* of CHASQUI_CHOICES, UTF-8 */
   const size_t* choice_bytes;     /* (n_choices) their lengths */
   size_t n_choices;
+  const char* adapter;            /* null or empty: the model alone */
   const char* name_space;         /* null: the shared one */
   int32_t retain;                 /* 1: hold the pages after the end, until a request continues them */
   int32_t top_logprobs;           /* -1: none */

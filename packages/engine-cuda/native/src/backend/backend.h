@@ -62,8 +62,16 @@ enum class LinearLayout : uint8_t {
   kPaired,   // two parts of the same shape whose rows are used together: gate, up
 };
 
-// What weights become on the way in.
-enum class WeightFormat : uint8_t { kAsStored, kInt8, kInt4 };
+// What plain weights become on the way in. Matrices that are quantised in their file stay what they are.
+enum class WeightFormat : uint8_t { kAsStored, kInt8, kInt4, kNf4, kFp8 };
+
+// What an adapter adds to one part of a linear layer: y += scale * B (A x).
+struct LowRank {
+  int32_t part = 0;  // of the parts that the layer was made of
+  MatrixView a;      // (rank, inputs)
+  MatrixView b;      // (outputs of the part, rank)
+  float scale = 1.0f;
+};
 
 struct DeviceMemory {
   int64_t total_bytes = 0;
@@ -97,6 +105,12 @@ class Backend {
   virtual Status kv_cache(const KvShape& shape, std::unique_ptr<KvCache>* made) = 0;
   virtual Status workspace(const WorkShape& shape, std::unique_ptr<Workspace>* made) = 0;
 
+  // What an adapter (a number from 1 on) adds to a layer; an empty list takes it away. From the next `begin` on every
+  // product with the layer adds it to the rows of spans that name the adapter, before anything else is done with the
+  // sums, and leaves the bits of all other rows as they are. Views are good for the call only. A device does it in two
+  // kernels over the rows sorted by adapter: h = scale * A x, then y += B h in the epilogue of the product.
+  virtual Status adapt(Linear& linear, int32_t adapter, const std::vector<LowRank>& parts);
+
   // One step. `begin` takes spans that are already checked; `wanted` are the rows (tokens of the step, counted over all
   // spans) whose logits will be asked for.
   virtual Status begin(Workspace& work, const std::vector<BatchSpan>& spans, const std::vector<int32_t>& wanted,
@@ -129,6 +143,11 @@ struct BackendOptions {
   // A row's result must not depend on the other rows of its step, at whatever cost a backend has for that.
   bool batch_independent = false;
 };
+
+inline Status Backend::adapt(Linear&, int32_t, const std::vector<LowRank>&) {
+  return failure(Reason::kUnsupported, std::string(device()) + " applies no adapters yet.",
+                 "Use the device \"cpu\", or merge the adapter into the weights.");
+}
 
 Status make_backend(const BackendOptions& options, std::unique_ptr<Backend>* made);
 

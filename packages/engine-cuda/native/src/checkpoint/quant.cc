@@ -15,6 +15,22 @@ float e4m3_to_float(uint8_t code) {
   return sign * std::ldexp(static_cast<float>(8 + fraction), exponent - 10);
 }
 
+uint8_t float_to_e4m3(float value) {
+  const uint8_t sign = std::signbit(value) ? 0x80 : 0;
+  const float size = std::fabs(value);
+  if (std::isnan(value)) return sign | 0x7f;
+  if (size >= 448.0f) return sign | 0x7e;
+  if (size < 0x1p-6f) return sign | static_cast<uint8_t>(std::nearbyint(size * 512.0f));  // 8 is the smallest normal one
+  const int exponent = std::ilogb(size);
+  const int digits = static_cast<int>(std::nearbyint(std::ldexp(size, 3 - exponent)));  // 8 .. 16; 16 carries over
+  return sign | static_cast<uint8_t>((exponent + 7) * 8 + digits - 8);
+}
+
+const std::array<float, 16> kNf4Table = {
+    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f, -0.18477343022823334f,
+    -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+    0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
+
 void dequantise_row(const QuantMatrix& matrix, int64_t row, float* out) {
   const uint8_t* codes = matrix.codes.get() + row * matrix.row_bytes();
   const int64_t first_group = row * matrix.groups();

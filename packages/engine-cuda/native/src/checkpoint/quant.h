@@ -24,6 +24,8 @@ enum class QuantKind : uint8_t {
   kTable4,  // table[code]: NF4 and FP4 of bitsandbytes
 };
 
+enum class QuantScale : uint8_t { kF32, kF16, kBF16 };  // the smallest type that holds all scales of a matrix exactly
+
 struct QuantMatrix {
   QuantKind kind = QuantKind::kInt4;
   int64_t rows = 0;                  // outputs
@@ -36,7 +38,7 @@ struct QuantMatrix {
   std::array<float, 16> table = {};  // of kTable4
 
   int64_t groups() const { return (cols + group - 1) / group; }
-  int64_t row_bytes() const { return kind == QuantKind::kInt4 || kind == QuantKind::kTable4 ? cols / 2 : cols; }
+  int64_t row_bytes() const { return kind == QuantKind::kInt4 || kind == QuantKind::kTable4 ? (cols + 1) / 2 : cols; }
 };
 
 // How the checkpoint's authors quantise what goes into a matrix. A backend may compute in a finer type instead.
@@ -51,6 +53,11 @@ struct ActivationScheme {
 // as long as the Weights that it came with.
 struct QuantSource {
   QuantKind kind = QuantKind::kInt4;
+  // What the unpacked matrix takes, known before it is unpacked: see QuantMatrix.
+  int64_t group = 0;
+  QuantScale scale = QuantScale::kF32;
+  bool has_zeros = false;  // zeros are stored, though they may turn out to be the usual ones
+  bool is_ordered = false;
   ActivationScheme activation;
   std::vector<std::span<const std::byte>> stored;  // what it reads from the file: codes, scales, and the rest
   // Fails for scales that are no numbers (kBadCheckpoint) and for want of memory (kOutOfMemory).
@@ -62,5 +69,11 @@ void dequantise_row(const QuantMatrix& matrix, int64_t row, float* out);
 
 // The value of an e4m3fn byte.
 float e4m3_to_float(uint8_t code);
+
+// The nearest e4m3fn byte, ties to even; what is larger than 448 becomes 448.
+uint8_t float_to_e4m3(float value);
+
+// The values of bitsandbytes' NF4: quantiles of a normal distribution, from -1 to 1.
+extern const std::array<float, 16> kNf4Table;
 
 }  // namespace chasqui

@@ -63,6 +63,9 @@ Status find_awq(const QuantModule& module, std::shared_ptr<QuantSource>* source)
   if (!status.ok()) return status;
   auto found = std::make_shared<QuantSource>();
   found->kind = QuantKind::kInt4;
+  found->group = module.cols / groups;
+  found->scale = scale_type(*scales);
+  found->has_zeros = true;
   found->stored = stored_bytes({qweight, scales, qzeros});
   found->unpack = [qweight = *qweight, qzeros = *qzeros, scales = *scales](QuantMatrix* matrix) {
     return unpack(qweight, qzeros, scales, matrix);

@@ -110,6 +110,7 @@ Status find_four_bit(const QuantModule& module, const Tensor& state, std::shared
   tensors.absmax = *absmax;
   auto found = std::make_shared<QuantSource>();
   found->kind = QuantKind::kTable4;
+  found->group = tensors.block;
   found->stored = stored_bytes({weight, absmax, &tensors.nested_absmax});
   found->unpack = [tensors = std::move(tensors)](QuantMatrix* matrix) { return unpack_four_bit(tensors, matrix); };
   *source = std::move(found);
@@ -139,6 +140,7 @@ Status find_eight_bit(const QuantModule& module, std::shared_ptr<QuantSource>* s
   if (!status.ok()) return status;
   auto found = std::make_shared<QuantSource>();
   found->kind = QuantKind::kInt8;
+  found->group = module.cols;
   found->stored = stored_bytes({weight, scb});
   found->unpack = [weight = *weight, scb = *scb](QuantMatrix* matrix) { return unpack_eight_bit(weight, scb, matrix); };
   *source = std::move(found);

@@ -118,6 +118,10 @@ Status find_packed(const QuantModule& module, std::shared_ptr<QuantSource>* sour
   tensors.scale = *scale;
   auto found = std::make_shared<QuantSource>();
   found->kind = tensors.bits == 4 ? QuantKind::kInt4 : QuantKind::kInt8;
+  found->group = module.cols / groups;
+  found->scale = scale_type(*scale);
+  found->has_zeros = tensors.zeros.data != nullptr;
+  found->is_ordered = !tensors.order.empty();
   found->activation = module.config.activation;
   found->stored = stored_bytes({packed, scale, &tensors.zeros});
   found->unpack = [tensors = std::move(tensors)](QuantMatrix* matrix) { return unpack(tensors, matrix); };

@@ -102,6 +102,9 @@ Status find_scaled_bytes(const QuantModule& module, std::shared_ptr<QuantSource>
   }
   if (status.ok()) status = read_activation(module, &found->activation);
   if (!status.ok()) return status;
+  found->group = layout.group;
+  found->scale = scale_type(*scale);
+  found->has_zeros = zeros != nullptr;
   found->stored = stored_bytes({weight, scale, zeros});
   found->unpack = [kind = found->kind, weight = *weight, scale = *scale, zeros = zeros == nullptr ? Tensor{} : *zeros,
                    layout](QuantMatrix* matrix) {

@@ -108,6 +108,10 @@ Status find_gptq(const QuantModule& module, std::shared_ptr<QuantSource>* source
   tensors.scales = *scales;
   auto found = std::make_shared<QuantSource>();
   found->kind = tensors.bits == 4 ? QuantKind::kInt4 : QuantKind::kInt8;
+  found->group = module.cols / groups;
+  found->scale = scale_type(*scales);
+  found->has_zeros = true;
+  found->is_ordered = !tensors.order.empty();
   found->stored = stored_bytes({qweight, scales, qzeros});
   found->unpack = [tensors = std::move(tensors)](QuantMatrix* matrix) { return unpack(tensors, matrix); };
   *source = std::move(found);

@@ -77,6 +77,11 @@ std::vector<std::span<const std::byte>> stored_bytes(std::initializer_list<const
   return stored;
 }
 
+QuantScale scale_type(const Tensor& scales) {
+  if (scales.type == TensorType::kF16) return QuantScale::kF16;
+  return scales.type == TensorType::kBF16 ? QuantScale::kBF16 : QuantScale::kF32;
+}
+
 Status new_matrix(QuantKind kind, int64_t rows, int64_t cols, int64_t group, QuantMatrix* matrix) {
   *matrix = {};
   matrix->kind = kind;

@@ -56,6 +56,9 @@ Status find_quantised(const QuantModule& module, std::shared_ptr<QuantSource>* s
 // The bytes of these tensors, for QuantSource::stored; those without data are left out.
 std::vector<std::span<const std::byte>> stored_bytes(std::initializer_list<const Tensor*> tensors);
 
+// The type of a tensor of scales.
+QuantScale scale_type(const Tensor& scales);
+
 // A matrix of a kind and shape with room for its codes.
 Status new_matrix(QuantKind kind, int64_t rows, int64_t cols, int64_t group, QuantMatrix* matrix);
 

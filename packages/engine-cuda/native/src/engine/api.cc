@@ -6,6 +6,7 @@
 #include <limits>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "../model/weights.h"
 #include "../sampling/allowed_set.h"
 #include "../sampling/literal_choices.h"
+#include "adapter_names.h"
 #include "engine.h"
 
 using namespace chasqui;
@@ -24,10 +26,13 @@ struct chasqui_engine {
   int32_t context = 0;
   int32_t n_pages = 0;
   std::string device;
+  ForwardMemory memory;
   std::shared_ptr<const TokenTable> token_table;  // null without token bytes
 
   std::mutex logs_mutex;
   std::unordered_map<uint64_t, std::vector<int32_t>> logs;
+
+  AdapterNames adapters;
 
   StepEvents events;  // the last taken; the two below point into it
   std::vector<chasqui_token> tokens;
@@ -39,6 +44,8 @@ struct chasqui_engine {
 };
 
 namespace {
+
+constexpr int32_t kMostSamplingThreads = 8;
 
 static_assert(static_cast<int>(Reason::kInternal) == CHASQUI_INTERNAL, "the reasons are numbered alike");
 static_assert(static_cast<int>(StopReason::kAborted) == CHASQUI_ABORTED, "the stop reasons are numbered alike");
@@ -65,6 +72,20 @@ std::vector<T> copied(const T* values, size_t n) {
   return n == 0 ? std::vector<T>() : std::vector<T>(values, values + n);
 }
 
+Status weight_format(const char* name, WeightFormat* format) {
+  static constexpr struct { const char* name; WeightFormat format; } kFormats[] = {
+      {"as-stored", WeightFormat::kAsStored}, {"int8", WeightFormat::kInt8}, {"int4", WeightFormat::kInt4},
+      {"nf4", WeightFormat::kNf4},            {"fp8", WeightFormat::kFp8}};
+  if (name == nullptr || name[0] == '\0') return {};
+  for (const auto& each : kFormats) {
+    if (std::strcmp(name, each.name) != 0) continue;
+    *format = each.format;
+    return {};
+  }
+  return failure(Reason::kBadRequest, std::string("Weights cannot become \"") + name + "\".",
+                 "Use as-stored, int8, int4, nf4 or fp8.");
+}
+
 Status load_model(const chasqui_load_options& options, chasqui_engine* engine, std::unique_ptr<Forward>* forward) {
   if (options.folder == nullptr || options.folder[0] == '\0') {
     return failure(Reason::kBadRequest, "No checkpoint folder was named.", "Give the path of a Hugging Face checkpoint folder.");
@@ -77,15 +98,16 @@ Status load_model(const chasqui_load_options& options, chasqui_engine* engine, s
                    "Ask for at most what the model was made for.");
   }
   Weights weights;
-  if (Status status = load_weights(options.folder, engine->config, &weights); !status.ok()) return status;
+  if (Status status = load_weights(options.folder, engine->config, &weights, Quantised::kRead); !status.ok()) return status;
   engine->fingerprint = weights.fingerprint;
   if (options.context > 0) engine->config.context = options.context;
   LlamaOptions llama;
   llama.backend.threads = options.threads;
   llama.backend.batch_independent = options.batch_independent != 0;
   if (options.device != nullptr) llama.backend.device = options.device;
-  llama.kv_type = options.kv_f32 != 0 ? KvType::kF32 : KvType::kBF16;
+  llama.kv_type = options.kv_type == CHASQUI_KV_F32 ? KvType::kF32 : options.kv_type == CHASQUI_KV_FP8 ? KvType::kFp8 : KvType::kBF16;
   llama.cache_bytes = options.cache_bytes;
+  if (Status status = weight_format(options.weights, &llama.weight_format); !status.ok()) return status;
   if (options.step_tokens > 0) llama.max_batch_tokens = options.step_tokens;
   return make_llama(engine->config, weights, llama, forward);
 }
@@ -113,6 +135,8 @@ StepperOptions stepper_options(const chasqui_load_options& options) {
   if (options.max_queued > 0) made.limits.max_queued = options.max_queued;
   if (options.max_queued_tokens > 0) made.limits.max_queued_tokens = options.max_queued_tokens;
   if (options.undelivered > 0) made.undelivered = options.undelivered;
+  const auto machine = static_cast<int32_t>(std::thread::hardware_concurrency());
+  made.threads = options.threads > 0 ? options.threads : std::clamp(machine, 1, kMostSamplingThreads);
   made.special_tokens = copied(options.special_tokens, options.n_special_tokens);
   return made;
 }
@@ -123,6 +147,7 @@ Status load(const chasqui_load_options& options, chasqui_notify notify, void* us
   if (Status status = load_token_table(options, engine); !status.ok()) return status;
   engine->n_pages = forward->n_pages();
   engine->device = forward->device();
+  engine->memory = forward->memory();
   auto stepper = std::make_unique<Stepper>(std::move(forward), stepper_options(options));
   engine->context = stepper->limits().context;
   engine->engine = std::make_unique<Engine>(std::move(stepper), [notify, user] { notify(user); });
@@ -177,6 +202,9 @@ Status convert_request(chasqui_engine* engine, const chasqui_request& from, Requ
   to->stop_tokens = copied(from.stop_tokens, from.n_stop_tokens);
   to->allowed_special = copied(from.allowed_special_tokens, from.n_allowed_special_tokens);
   to->cache_key.name_space = from.name_space == nullptr ? "" : from.name_space;
+  if (from.adapter != nullptr && from.adapter[0] != '\0') {
+    if (Status status = engine->adapters.find(from.adapter, &to->cache_key.adapter); !status.ok()) return status;
+  }
   to->retain = from.retain != 0;
   to->top_logprobs = from.top_logprobs;
   return convert_constraint(engine, from, &to->constraint);
@@ -232,10 +260,22 @@ void chasqui_get_info(const chasqui_engine* engine, chasqui_info* info) {
   info->n_stop_tokens = config.stop_tokens.size();
   info->device = engine->device.c_str();
   info->fingerprint = engine->fingerprint;
+  info->weight_bytes = engine->memory.weights;
+  info->embedding_bytes = engine->memory.embedding;
+  info->cache_bytes = engine->memory.cache;
+  info->workspace_bytes = engine->memory.workspace;
   info->do_sample = config.generation.do_sample ? 1 : 0;
   info->temperature = config.generation.temperature;
   info->top_p = config.generation.top_p;
   info->top_k = config.generation.top_k;
+}
+
+chasqui_reason chasqui_adapter_load(chasqui_engine* engine, const char* name, const char* folder, chasqui_status* status) {
+  return report(engine->adapters.load(*engine->engine, engine->config, name == nullptr ? "" : name, folder == nullptr ? "" : folder), status);
+}
+
+chasqui_reason chasqui_adapter_unload(chasqui_engine* engine, const char* name, chasqui_status* status) {
+  return report(engine->adapters.unload(*engine->engine, name == nullptr ? "" : name), status);
 }
 
 void chasqui_log_append(chasqui_engine* engine, uint64_t log, const int32_t* tokens, size_t n_tokens) {

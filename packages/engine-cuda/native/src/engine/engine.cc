@@ -1,6 +1,7 @@
 // See engine.h.
 #include "engine.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -16,7 +17,8 @@ void move_to_end(std::vector<T>* from, std::vector<T>* to) {
 }  // namespace
 
 Engine::Engine(std::unique_ptr<Stepper> stepper, std::function<void()> notify)
-    : stepper_(std::move(stepper)), notify_(std::move(notify)), metrics_(stepper_->metrics()), thread_([this] { work(); }) {}
+    : stepper_(std::move(stepper)), notify_(std::move(notify)), metrics_(stepper_->metrics()),
+      preparer_([this] { prepare(); }), thread_([this] { work(); }) {}
 
 Engine::~Engine() {
   close();
@@ -54,12 +56,27 @@ void Engine::cancel(uint64_t request) {
 void Engine::consumed(uint64_t request, int32_t n_tokens) { post(Consumed{request, n_tokens}); }
 void Engine::release_retained(std::string name_space) { post(ReleaseRetained{std::move(name_space)}); }
 
-void Engine::post(Command command) {
+// What is posted before `closing_` is set is still done: the thread takes commands and the flag under one lock.
+Status Engine::call(std::function<Status(Stepper&)> work) {
+  Call command{std::move(work), {}};
+  std::future<Status> answer = command.answer.get_future();
   {
     const std::lock_guard lock(mutex_);
+    if (closing_) return failure(Reason::kClosed, "The engine is closed.", "Load it again.");
     commands_.push_back(std::move(command));
   }
   wake_.notify_one();
+  return answer.get();
+}
+
+void Engine::post(Command command) {
+  bool computing = false;
+  {
+    const std::lock_guard lock(mutex_);
+    commands_.push_back(std::move(command));
+    computing = computing_;
+  }
+  (computing ? prepare_ : wake_).notify_one();
 }
 
 void Engine::take_events(StepEvents* events, bool* closed) {
@@ -85,6 +102,7 @@ void Engine::close() {
 
 void Engine::join() {
   if (thread_.joinable()) thread_.join();
+  if (preparer_.joinable()) preparer_.join();
 }
 
 void Engine::work() {
@@ -111,12 +129,62 @@ void Engine::work() {
       can_step = stepper_->plan();
       if (can_step) {
         remember_ends();
-        stepper_->run(&events);
+        compute();
+        stepper_->finish(&events);
       }
     }
     publish(&events, closing ? Last::kYes : Last::kNo);
     if (closing) return;
   }
+}
+
+// The model's part of a step. Until it is over, the stepper is lent to the thread that prepares.
+void Engine::compute() {
+  bool commands = false;
+  {
+    const std::lock_guard lock(mutex_);
+    computing_ = true;
+    commands = !commands_.empty();
+  }
+  if (commands) prepare_.notify_one();
+  stepper_->compute();
+  std::unique_lock lock(mutex_);
+  computing_ = false;
+  wake_.wait(lock, [&] { return !preparing_; });
+}
+
+// The other thread: while the model computes, requests that arrive are checked, queued, matched with the cache and given
+// their pages, and what they have to say is told.
+void Engine::prepare() {
+  StepEvents events;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    std::vector<Command> commands;
+    prepare_.wait(lock, [&] {
+      if (computing_) commands = take_preparable();
+      return !commands.empty() || closed_;
+    });
+    if (commands.empty()) return;
+    preparing_ = true;
+    lock.unlock();
+    for (Command& command : commands) apply(command, &events);
+    stepper_->admit();
+    publish(&events, Last::kNo);
+    lock.lock();
+    preparing_ = false;
+    wake_.notify_one();
+  }
+}
+
+// Called under the lock. All commands before the first cancel or call: a cancel may end a sequence of the pass, and what
+// stands behind it may count on its pages; a call may change the model.
+std::vector<Engine::Command> Engine::take_preparable() {
+  const auto end = std::find_if(commands_.begin(), commands_.end(), [](const Command& command) {
+    return std::holds_alternative<Cancel>(command) || std::holds_alternative<Call>(command);
+  });
+  std::vector<Command> taken(std::make_move_iterator(commands_.begin()), std::make_move_iterator(end));
+  commands_.erase(commands_.begin(), end);
+  return taken;
 }
 
 void Engine::apply(Command& command, StepEvents* events) {
@@ -128,6 +196,8 @@ void Engine::apply(Command& command, StepEvents* events) {
     stepper_->consumed(consumed->request, consumed->n_tokens);
   } else if (const auto* release = std::get_if<ReleaseRetained>(&command)) {
     stepper_->release_retained(release->name_space);
+  } else if (auto* call = std::get_if<Call>(&command)) {
+    call->answer.set_value(call->work(*stepper_));
   }
 }
 
@@ -172,6 +242,7 @@ void Engine::publish(StepEvents* events, Last last) {
     move_to_end(&events->ends, &events_.ends);
   }
   if (notify) notify_();
+  if (last == Last::kYes) prepare_.notify_one();
 }
 
 }  // namespace chasqui

@@ -19,6 +19,17 @@ struct BatchSpan {
   const int32_t* pages = nullptr;   // (ceil((position + n_tokens) / kPageTokens)) page ids, in order of position
   bool all_logits = false;          // logits for every token of the span (scoring) instead of none
   bool last_logits = false;         // logits for its last token (sampling)
+  int32_t adapter = 0;              // of its sequence, see Forward::add_adapter; 0: the model alone
+};
+
+struct LoraAdapter;
+
+// What a model has claimed, in bytes.
+struct ForwardMemory {
+  int64_t weights = 0;     // of the linear layers, the head among them, as the backend holds them
+  int64_t embedding = 0;   // the table, which may be read from its file
+  int64_t cache = 0;
+  int64_t workspace = 0;
 };
 
 class Forward {
@@ -32,11 +43,19 @@ class Forward {
   virtual int32_t n_pages() const = 0;
   // Most tokens in one call, over all spans.
   virtual int32_t max_batch_tokens() const = 0;
+  virtual ForwardMemory memory() const { return {}; }
+  // Takes an adapter in under a number from 1 on that spans can name, or gives it up. Between two runs.
+  virtual Status add_adapter(int32_t id, const LoraAdapter& adapter);
+  virtual void remove_adapter(int32_t) {}
   // Writes keys and values of all spans into their pages, and one row of float logits per wanted token, in span order.
   // `logits`: (number of wanted rows, vocab()).
   virtual Status run(const std::vector<BatchSpan>& spans, float* logits) = 0;
   // Copies the first n_tokens positions of a page, all layers, keys and values (copy on write of a partial last page).
   virtual void copy_page(int32_t from, int32_t to, int32_t n_tokens) = 0;
 };
+
+inline Status Forward::add_adapter(int32_t, const LoraAdapter&) {
+  return failure(Reason::kUnsupported, "This model takes no adapters.", "Merge the adapter into the weights.");
+}
 
 }  // namespace chasqui

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 #include <string>
 #include <utility>
 
+#include "lora_adapter.h"
 #include "rope.h"
 
 namespace chasqui {
@@ -13,6 +15,12 @@ namespace chasqui {
 namespace {
 
 constexpr int32_t kLogitsAtOnce = 64;
+
+std::string gibibytes(int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f GiB", static_cast<double>(bytes) / (1 << 30));
+  return text;
+}
 
 struct Layer {
   std::unique_ptr<Norm> attn_norm;
@@ -37,6 +45,9 @@ class Llama final : public Forward {
   int32_t max_batch_tokens() const override { return work_shape_.max_rows; }
   Status run(const std::vector<BatchSpan>& spans, float* logits) override;
   void copy_page(int32_t from, int32_t to, int32_t n_tokens) override;
+  ForwardMemory memory() const override { return memory_; }
+  Status add_adapter(int32_t id, const LoraAdapter& adapter) override;
+  void remove_adapter(int32_t id) override;
 
  private:
   Status size_up(const Weights& weights);
@@ -59,6 +70,8 @@ class Llama final : public Forward {
   std::unique_ptr<Rope> rope_;
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<Workspace> work_;
+  ForwardMemory memory_;
+  std::set<int32_t> adapters_;
   std::vector<int32_t> wanted_;  // rows of the step whose logits are asked for
 };
 
@@ -114,6 +127,10 @@ Status Llama::check(const std::vector<BatchSpan>& spans) const {
       return refuse(Reason::kBadRequest, "A span of " + std::to_string(span.n_tokens) + " tokens at position " +
                     std::to_string(span.position) + " is not a span.", "Give at least one token at a position from 0 on.");
     }
+    if (span.adapter != 0 && !adapters_.contains(span.adapter)) {
+      return refuse(Reason::kBadRequest, "There is no adapter " + std::to_string(span.adapter) + ".",
+                    "Load the adapter first.");
+    }
     const int64_t end = static_cast<int64_t>(span.position) + span.n_tokens;
     if (end > config_.context) {
       return refuse(Reason::kContextFull, "Position " + std::to_string(end) + " is beyond the context of " +
@@ -140,14 +157,70 @@ Status Llama::check(const std::vector<BatchSpan>& spans) const {
   return {};
 }
 
+// ---- adapters ----
+
+// Which layer object a projection is part of, and which part.
+struct Place {
+  std::unique_ptr<Linear> Layer::*linear;
+  int32_t part;
+};
+
+Place place_of(Projection projection) {
+  switch (projection) {
+    case Projection::kQ: return {&Layer::qkv, 0};
+    case Projection::kK: return {&Layer::qkv, 1};
+    case Projection::kV: return {&Layer::qkv, 2};
+    case Projection::kO: return {&Layer::o, 0};
+    case Projection::kGate: return {&Layer::gate_up, 0};
+    case Projection::kUp: return {&Layer::gate_up, 1};
+    case Projection::kDown: return {&Layer::down, 0};
+  }
+  return {&Layer::down, 0};
+}
+
+Status Llama::add_adapter(int32_t id, const LoraAdapter& adapter) {
+  int64_t bytes = 0;
+  for (const LoraMatrix& matrix : adapter.matrices) {
+    if (matrix.layer < 0 || matrix.layer >= config_.n_layers) {
+      return failure(Reason::kBadCheckpoint, "The adapter changes layer " + std::to_string(matrix.layer) + " of " +
+                     std::to_string(config_.n_layers) + ".", "Use an adapter that was made for this model.");
+    }
+    bytes += (matrix.a.rows * matrix.a.cols + matrix.b.rows * matrix.b.cols) * static_cast<int64_t>(sizeof(float));
+  }
+  if (bytes > backend_->memory().available_bytes) {
+    return failure(Reason::kOutOfMemory, "The adapter takes " + gibibytes(bytes) + "; " +
+                   gibibytes(backend_->memory().available_bytes) + " are free.", "Unload another adapter, or use a smaller cache.");
+  }
+  Status status;
+  for (size_t i = 0; i < layers_.size() && status.ok(); i++) {
+    for (const auto linear : {&Layer::qkv, &Layer::o, &Layer::gate_up, &Layer::down}) {
+      std::vector<LowRank> parts;
+      for (const LoraMatrix& matrix : adapter.matrices) {
+        const Place place = place_of(matrix.projection);
+        if (matrix.layer != static_cast<int32_t>(i) || place.linear != linear) continue;
+        parts.push_back({place.part, matrix.a, matrix.b, matrix.scale});
+      }
+      if (status.ok() && !parts.empty()) status = backend_->adapt(*(layers_[i].*linear), id, parts);
+    }
+  }
+  adapters_.insert(id);
+  if (!status.ok()) remove_adapter(id);
+  return status;
+}
+
+void Llama::remove_adapter(int32_t id) {
+  if (adapters_.erase(id) == 0) return;
+  for (const Layer& layer : layers_) {
+    for (const auto linear : {&Layer::qkv, &Layer::o, &Layer::gate_up, &Layer::down}) {
+      (void)backend_->adapt(*(layer.*linear), id, {});
+    }
+  }
+}
+
 // ---- loading ----
 
 Status check_shape(const MatrixView& matrix, const char* name, int64_t rows, int64_t cols) {
-  if (matrix.quant != nullptr) {
-    return failure(Reason::kUnsupported, std::string(name) + " is quantised in its file, and no backend of this build reads that.",
-                   "Use a bf16, f16 or f32 checkpoint; weights can be quantised on load.");
-  }
-  if (matrix.data != nullptr && matrix.rows == rows && matrix.cols == cols) return {};
+  if ((matrix.data != nullptr || matrix.quant != nullptr) && matrix.rows == rows && matrix.cols == cols) return {};
   return failure(Reason::kBadCheckpoint,
                  std::string(name) + " is (" + std::to_string(matrix.rows) + ", " + std::to_string(matrix.cols) +
                      ") and should be (" + std::to_string(rows) + ", " + std::to_string(cols) + ").",
@@ -181,15 +254,10 @@ Status check_shapes(const ModelConfig& config, const Weights& weights) {
   return status;
 }
 
-std::string gibibytes(int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f GiB", static_cast<double>(bytes) / (1 << 30));
-  return text;
-}
-
-// A head in int4 costs more quality than it saves time.
+// A head in four bits costs more quality than it saves time.
 WeightFormat head_format(const LlamaOptions& options) {
-  return options.weight_format == WeightFormat::kInt4 ? WeightFormat::kInt8 : options.weight_format;
+  const WeightFormat format = options.weight_format;
+  return format == WeightFormat::kInt4 || format == WeightFormat::kNf4 ? WeightFormat::kInt8 : format;
 }
 
 // Decides the number of pages, and refuses what does not fit into memory.
@@ -203,14 +271,17 @@ Status Llama::size_up(const Weights& weights) {
   work_shape_.max_logits = std::min(work_shape_.max_rows, kLogitsAtOnce);
   kv_shape_ = {config_.n_layers, config_.n_kv_heads, config_.head_dim, 0, options_.kv_type};
   if (Status status = backend_->supports(work_shape_, options_.kv_type); !status.ok()) return status;
-  int64_t fixed = backend_->workspace_bytes(work_shape_) + backend_->embedding_bytes(weights.embed) +
-                  backend_->linear_bytes({weights.head}, head_format(options_));
+  memory_.workspace = backend_->workspace_bytes(work_shape_);
+  memory_.embedding = weights.embed.rows * weights.embed.cols * dtype_bytes(weights.embed.type);
+  int64_t linears = backend_->linear_bytes({weights.head}, head_format(options_));
   for (const LayerWeights& layer : weights.layers) {
-    fixed += backend_->linear_bytes({layer.q, layer.k, layer.v}, options_.weight_format);
-    fixed += backend_->linear_bytes({layer.o}, options_.weight_format);
-    fixed += backend_->linear_bytes({layer.gate, layer.up}, options_.weight_format);
-    fixed += backend_->linear_bytes({layer.down}, options_.weight_format);
+    linears += backend_->linear_bytes({layer.q, layer.k, layer.v}, options_.weight_format);
+    linears += backend_->linear_bytes({layer.o}, options_.weight_format);
+    linears += backend_->linear_bytes({layer.gate, layer.up}, options_.weight_format);
+    linears += backend_->linear_bytes({layer.down}, options_.weight_format);
   }
+  memory_.weights = linears;
+  const int64_t fixed = memory_.workspace + linears + backend_->embedding_bytes(weights.embed);
   const int64_t page = backend_->kv_page_bytes(kv_shape_);
   const int64_t available = backend_->memory().available_bytes;
   const int64_t context_pages = (config_.context + kPageTokens - 1) / kPageTokens;
@@ -225,6 +296,7 @@ Status Llama::size_up(const Weights& weights) {
                    "Use a smaller cache, a smaller or quantised model, or a machine with more memory.");
   }
   kv_shape_.n_pages = static_cast<int32_t>(pages);
+  memory_.cache = pages * page;
   return {};
 }
 

@@ -15,7 +15,8 @@ struct LlamaOptions {
   BackendOptions backend;
   // kBF16 halves the cache; with kF32 and f32 weights everything is float ("fp32 mode").
   KvType kv_type = KvType::kBF16;
-  // Quantised on load: kInt8, or kInt4 with the head in int8. The embedding stays as it is stored.
+  // Quantised on load; kInt4 and kNf4 leave the head in int8. The embedding stays as it is stored, and so do matrices
+  // that are quantised in their file.
   WeightFormat weight_format = WeightFormat::kAsStored;
   // Size of the KV cache: pages if given, else bytes if given, else four contexts or a quarter of the free memory.
   int32_t n_pages = 0;

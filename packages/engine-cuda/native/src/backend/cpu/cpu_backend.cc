@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "../../model/precision.h"
+#include "adaptation.h"
 #include "attention.h"
 #include "kernels.h"
 #include "linear.h"
@@ -52,6 +53,10 @@ class CpuBackend final : public Backend {
   Status kv_cache(const KvShape& shape, std::unique_ptr<KvCache>* made) override;
   Status workspace(const WorkShape& shape, std::unique_ptr<Workspace>* made) override;
 
+  Status adapt(Linear& linear, int32_t adapter, const std::vector<LowRank>& parts) override {
+    return adapt_linear(static_cast<PanelLinear&>(linear), adapter, parts, pool_);
+  }
+
   Status begin(Workspace& work, const std::vector<BatchSpan>& spans, const std::vector<int32_t>& wanted,
                Rope& rope) override;
   void embed(Workspace& work, const Embedding& table) override;
@@ -71,6 +76,9 @@ class CpuBackend final : public Backend {
   // Packs rows of x (row_of(i) gives the i-th), normed where `norm` is not null.
   template <typename RowOf>
   void pack(int32_t rows, int64_t in, const CpuNorm* norm, const RowOf& row_of, float* packed);
+  // `multiply` for all rows of the step, with what their adapters add.
+  template <typename Done>
+  void product(CpuWorkspace& work, const PanelLinear& linear, const Done& done);
   void fill_rope(CpuRope& rope, int32_t positions);
   void rope_store(CpuWorkspace& work, PagedCache& cache, int32_t layer, int32_t row);
   void add_to_x(CpuWorkspace& work, const PanelLinear& linear, const float* input);
@@ -166,15 +174,14 @@ Status CpuBackend::begin(Workspace& workspace, const std::vector<BatchSpan>& spa
   work.spans = spans;
   work.wanted = wanted;
   work.rope = &table;
-  work.tokens.clear();
-  work.positions.clear();
-  work.pages.clear();
+  work.forget_rows();
   int32_t positions = 0;
   for (const BatchSpan& span : spans) {
     for (int32_t i = 0; i < span.n_tokens; i++) {
       const int32_t position = span.position + i;
       work.tokens.push_back(span.tokens[i]);
       work.positions.push_back(position);
+      work.row_adapters.push_back(span.adapter);
       work.pages.push_back(span.pages[position / kPageTokens]);
     }
     positions = std::max(positions, span.position + span.n_tokens);
@@ -229,6 +236,19 @@ void CpuBackend::pack(int32_t rows, int64_t in, const CpuNorm* norm, const RowOf
   });
 }
 
+template <typename Done>
+void CpuBackend::product(CpuWorkspace& work, const PanelLinear& linear, const Done& done) {
+  const float* packed = work.packed.as<float>();
+  float* sums = work.sums.as<float>();
+  if (!work.low_rank.shrink(pool_, kernels_, linear, packed, work.row_adapters, sums)) {
+    return multiply(pool_, kernels_, linear, packed, work.rows(), sums, done);
+  }
+  multiply(pool_, kernels_, linear, packed, work.rows(), sums, [&](int32_t row, int64_t panel, const float* given) {
+    float own[2 * kPanel];
+    done(row, panel, work.low_rank.expand(kernels_, row, panel, linear.step, given, own));
+  });
+}
+
 void CpuBackend::embed(Workspace& workspace, const Embedding& embedding) {
   CpuWorkspace& work = of(workspace);
   const MatrixView& table = static_cast<const CpuEmbedding&>(embedding).table;
@@ -249,12 +269,11 @@ void CpuBackend::norm_qkv_rope_store(Workspace& workspace, const Norm& norm, con
   pack(work.rows(), dim, static_cast<const CpuNorm*>(&norm), [&](int32_t row) { return work.x.as<float>() + row * dim; },
        packed);
   float* out = work.qkv.as<float>();
-  multiply(pool_, kernels_, linear, packed, work.rows(), work.sums.as<float>(),
-           [&](int32_t row, int64_t panel, const float* sums) {
-             const int64_t first = panel * kPanel;
-             const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
-             std::memcpy(out + row * work.qkv_dim() + first, sums, static_cast<size_t>(count * kFloat));
-           });
+  product(work, linear, [&](int32_t row, int64_t panel, const float* sums) {
+    const int64_t first = panel * kPanel;
+    const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
+    std::memcpy(out + row * work.qkv_dim() + first, sums, static_cast<size_t>(count * kFloat));
+  });
   auto& cache = static_cast<PagedCache&>(kv);
   each_row(work.rows(), work.qkv_dim() * 2, [&](int32_t row) { rope_store(work, cache, layer, row); });
 }
@@ -294,13 +313,12 @@ void CpuBackend::add_to_x(CpuWorkspace& work, const PanelLinear& linear, const f
   float* packed = work.packed.as<float>();
   pack(work.rows(), linear.in, nullptr, [&](int32_t row) { return input + row * linear.in; }, packed);
   float* x = work.x.as<float>();
-  multiply(pool_, kernels_, linear, packed, work.rows(), work.sums.as<float>(),
-           [&](int32_t row, int64_t panel, const float* sums) {
-             const int64_t first = panel * kPanel;
-             const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
-             float* to = x + row * linear.out + first;
-             for (int64_t i = 0; i < count; i++) to[i] += sums[i];
-           });
+  product(work, linear, [&](int32_t row, int64_t panel, const float* sums) {
+    const int64_t first = panel * kPanel;
+    const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
+    float* to = x + row * linear.out + first;
+    for (int64_t i = 0; i < count; i++) to[i] += sums[i];
+  });
 }
 
 void CpuBackend::o_residual(Workspace& workspace, const Linear& o) {
@@ -316,14 +334,13 @@ void CpuBackend::norm_gateup_silu(Workspace& workspace, const Norm& norm, const 
   pack(work.rows(), dim, static_cast<const CpuNorm*>(&norm), [&](int32_t row) { return work.x.as<float>() + row * dim; },
        packed);
   float* hidden = work.hidden.as<float>();
-  multiply(pool_, kernels_, linear, packed, work.rows(), work.sums.as<float>(),
-           [&](int32_t row, int64_t panel, const float* sums) {
-             const int64_t first = panel / 2 * kPanel;
-             const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
-             float product[kPanel];
-             kernels_.silu_multiply(sums, sums + kPanel, product);
-             std::memcpy(hidden + row * linear.out + first, product, static_cast<size_t>(count * kFloat));
-           });
+  product(work, linear, [&](int32_t row, int64_t panel, const float* sums) {
+    const int64_t first = panel / 2 * kPanel;
+    const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
+    float product[kPanel];
+    kernels_.silu_multiply(sums, sums + kPanel, product);
+    std::memcpy(hidden + row * linear.out + first, product, static_cast<size_t>(count * kFloat));
+  });
 }
 
 void CpuBackend::down_residual(Workspace& workspace, const Linear& down) {

@@ -14,11 +14,11 @@
 
 #include <cstdint>
 
+#include "quant_panel_tile.h"
 #include "quantise.h"
 
 namespace chasqui::cpu {
 
-constexpr int32_t kPanel = 32;        // outputs of a linear layer that lie side by side
 constexpr int32_t kMaxTileRows = 12;  // rows of a tile on the widest instruction set
 constexpr int32_t kKvTile = 16;       // positions of a page, and dimensions of a value, that lie side by side
 
@@ -42,6 +42,7 @@ struct Kernels {
   int32_t tile_rows;     // most rows of one tile
   int32_t attend_rows;   // most rows of one call of scores and mix
   Tile tile[kWeightTypes][kMaxTileRows + 1];        // [type][rows]
+  QuantTile quant_tile[kPanelCodes][kMaxTileRows + 1];  // [code][rows]
   Scores scores[kKvElements][kMaxTileRows + 1];     // [element][rows]
   Mix mix[kKvElements][kMaxTileRows + 1];           // [element][rows]
   // sum of x[i]^2

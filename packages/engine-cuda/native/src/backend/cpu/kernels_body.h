@@ -349,6 +349,8 @@ float softmax_block(float* s, int32_t n, float* max, float* sum) {
 
 #endif  // CHASQUI_NO_ATTENTION
 
+#include "quant_panel_tile_body.h"
+
 template <int kRows>
 void add_quant_tiles(Kernels* kernels) {
   kernels->tile[kWeightInt8][kRows] = quant_tile<8, kInt8Scheme.group, kRows>;
@@ -368,6 +370,7 @@ void add_linear(Kernels* kernels) {
   add_tiles<LineF16, kTileRows>(kernels->tile[kWeightF16]);
   add_tiles<LineBF16, kTileRows>(kernels->tile[kWeightBF16]);
   add_quant_tiles<kTileRows>(kernels);
+  add_quant_panel_tiles<kTileRows>(kernels);
   kernels->sum_squares = sum_squares;
   kernels->silu_multiply = silu_multiply;
   kernels->scale = scale;

@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "../../model/precision.h"
+#include "adaptation.h"
+#include "quant_panel.h"
 #include "quantise.h"
 
 namespace chasqui::cpu {
@@ -17,6 +19,10 @@ DType common_type(const std::vector<MatrixView>& parts) {
   return parts.front().type;
 }
 
+constexpr int64_t kUnit = 64;  // bytes of a unit, and of a line of scales
+
+}  // namespace
+
 WeightType weight_type(const std::vector<MatrixView>& parts, WeightFormat format) {
   if (format == WeightFormat::kInt8) return kWeightInt8;
   if (format == WeightFormat::kInt4) return kWeightInt4;
@@ -27,14 +33,6 @@ WeightType weight_type(const std::vector<MatrixView>& parts, WeightFormat format
   }
   return kWeightF32;
 }
-
-// How steps of k are stored: so many together in so many bytes of a panel.
-struct StepGroup {
-  int64_t steps;
-  int64_t bytes;
-};
-
-constexpr int64_t kUnit = 64;  // bytes of a unit, and of a line of scales
 
 StepGroup step_group(WeightType type) {
   switch (type) {
@@ -50,11 +48,7 @@ int64_t bytes_of_panel(WeightType type, int64_t in) {
   return (in + group.steps - 1) / group.steps * group.bytes;
 }
 
-// The 32 rows that a panel is made of; null where it is filled with zeros.
-struct PanelRows {
-  const MatrixView* part[kPanel] = {};
-  int64_t row[kPanel] = {};
-};
+namespace {
 
 constexpr int32_t kMaxQuantGroup = 128;
 constexpr int64_t kRun = 32;  // columns at a time: one cache line of each row, read whole
@@ -123,6 +117,8 @@ void fill_quant_panel(const PanelRows& rows, const QuantScheme& scheme, int64_t 
   }
 }
 
+}  // namespace
+
 void fill_panel(const PanelRows& rows, WeightType type, int64_t in, char* panel) {
   switch (type) {
     case kWeightF32: return fill_float_panel(rows, in, reinterpret_cast<float*>(panel));
@@ -156,6 +152,8 @@ PanelRows rows_of_panel(const std::vector<MatrixView>& parts, LinearLayout layou
   return rows;
 }
 
+namespace {
+
 int64_t panels_of(int64_t rows) { return (rows + kPanel - 1) / kPanel; }
 
 static_assert(kInt8Scheme.group <= kMaxQuantGroup && kInt4Scheme.group <= kMaxQuantGroup);
@@ -163,7 +161,11 @@ static_assert(kStretch % kInt8Scheme.group == 0 && kStretch % kInt4Scheme.group 
 
 }  // namespace
 
+PanelLinear::PanelLinear() = default;
+PanelLinear::~PanelLinear() = default;
+
 int64_t panel_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) {
+  if (needs_quant_panels(parts, format)) return quant_panels_bytes(parts, format);
   int64_t panels = 0;
   for (const MatrixView& part : parts) panels += panels_of(part.rows);
   return panels * bytes_of_panel(weight_type(parts, format), parts.front().cols);
@@ -171,13 +173,21 @@ int64_t panel_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat fo
 
 Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layout, WeightFormat format, ThreadPool& pool,
                          PanelLinear* made) {
-  made->type = weight_type(parts, format);
+  made->type = needs_quant_panels(parts, format) ? kWeightF32 : weight_type(parts, format);
   made->in = parts.front().cols;
   made->step = layout == LinearLayout::kPaired ? 2 : 1;
   made->out = 0;
-  for (const MatrixView& part : parts) made->out += part.rows;
+  made->part_rows.clear();
+  for (const MatrixView& part : parts) {
+    made->out += part.rows;
+    made->part_rows.push_back(part.rows);
+  }
   made->out /= made->step;
   made->n_panels = panels_of(made->out) * made->step;
+  if (needs_quant_panels(parts, format)) {
+    made->quant = std::make_unique<QuantPanels>();
+    return make_quant_panels(parts, layout, format, made->n_panels, pool, made->quant.get());
+  }
   const StepGroup group = step_group(made->type);
   made->group = group.steps;
   made->group_bytes = group.bytes;
@@ -218,6 +228,13 @@ void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const fl
       const int32_t size = blocks.size(block);
       const float* a = packed + blocks.first(block) * linear.in + k * size;
       float* sums = c + (blocks.first(block) - first_row) * ldc;
+      if (linear.quant != nullptr) {
+        for (int32_t p = 0; p < panels; p++) {
+          multiply_quant_panel(kernels, linear.quant->panels[static_cast<size_t>(first_panel + p)], a, size, k, count,
+                               sums + p * kPanel, ldc);
+        }
+        continue;
+      }
       const Tile tile = kernels.tile[linear.type][size];
       for (int32_t p = 0; p < panels; p++) {
         tile(a, linear.panel(first_panel + p, k), count, sums + p * kPanel, ldc);

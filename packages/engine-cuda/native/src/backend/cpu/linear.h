@@ -4,16 +4,26 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <vector>
 
 #include "../backend.h"
 #include "kernels.h"
 #include "memory.h"
+#include "quant_panel.h"
 #include "thread_pool.h"
 
 namespace chasqui::cpu {
 
+struct Adaptation;
+
 struct PanelLinear final : Linear {
+  PanelLinear();
+  ~PanelLinear() override;
+  PanelLinear(const PanelLinear&) = delete;
+  PanelLinear& operator=(const PanelLinear&) = delete;
+
   int64_t out = 0;          // rows of the stacked parts; of one part when paired
   int64_t in = 0;
   int64_t n_panels = 0;     // paired: panel 2i holds outputs of the first part, panel 2i + 1 the same of the second
@@ -23,12 +33,35 @@ struct PanelLinear final : Linear {
   int64_t group_bytes = 0;  // of a panel
   int64_t panel_bytes = 0;
   Memory data;              // (n_panels, in / group, group_bytes)
+  std::unique_ptr<QuantPanels> quant;  // instead of `data` where a part is quantised in a way of its own
+
+  std::vector<int64_t> part_rows;      // outputs of each part
+  std::map<int32_t, std::unique_ptr<Adaptation>> adaptations;  // what adapters add, by their numbers
 
   // Panel `index` from step k on; k is a multiple of `group`.
   const char* panel(int64_t index, int64_t k) const {
     return data.as<char>() + index * panel_bytes + k / group * group_bytes;
   }
 };
+
+// How steps of k are stored: so many together in so many bytes of a panel.
+struct StepGroup {
+  int64_t steps;
+  int64_t bytes;
+};
+StepGroup step_group(WeightType type);
+int64_t bytes_of_panel(WeightType type, int64_t in);
+// The type of panels of plain parts; parts of different types become floats.
+WeightType weight_type(const std::vector<MatrixView>& parts, WeightFormat format);
+
+// The 32 rows that a panel is made of; null where it is filled with zeros.
+struct PanelRows {
+  const MatrixView* part[kPanel] = {};
+  int64_t row[kPanel] = {};
+};
+PanelRows rows_of_panel(const std::vector<MatrixView>& parts, LinearLayout layout, int64_t panel);
+// Packs rows of plain matrices into zeroed memory.
+void fill_panel(const PanelRows& rows, WeightType type, int64_t in, char* panel);
 
 // Bytes of the panels for these parts.
 int64_t panel_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format);

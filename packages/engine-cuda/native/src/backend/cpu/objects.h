@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../backend.h"
+#include "adaptation.h"
 #include "attention.h"
 #include "memory.h"
 
@@ -38,6 +39,7 @@ struct CpuWorkspace final : Workspace {
   std::vector<int32_t> tokens;     // (rows)
   std::vector<int32_t> positions;  // (rows)
   std::vector<int32_t> pages;      // (rows): page of the row's position
+  std::vector<int32_t> row_adapters;  // (rows): 0 for none
   std::vector<int32_t> wanted;     // rows whose logits are asked for
   const CpuRope* rope = nullptr;
   // Activations.
@@ -49,7 +51,11 @@ struct CpuWorkspace final : Workspace {
   Memory logits;   // (max_logits, vocab)
   Memory sums;     // (threads, kMultiplyScratch)
   Attention attention;
+  LowRankStep low_rank;
 
+  void forget_rows() {
+    for (std::vector<int32_t>* each : {&tokens, &positions, &pages, &row_adapters}) each->clear();
+  }
   int32_t rows() const { return static_cast<int32_t>(tokens.size()); }
   int32_t q_dim() const { return shape.n_heads * shape.head_dim; }
   int32_t kv_dim() const { return shape.n_kv_heads * shape.head_dim; }

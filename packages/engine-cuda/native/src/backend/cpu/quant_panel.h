@@ -1,0 +1,36 @@
+// Linear layers with quantised parts: each panel of 32 outputs in the form of its own part, so that parts of different
+// formats (or with scales, zeros and orders of their own) lie side by side. A panel that spans two parts, of which one is
+// quantised, holds floats: with sizes that are multiples of 32 there is none.
+#pragma once
+
+#include <vector>
+
+#include "../backend.h"
+#include "memory.h"
+#include "quant_panel_tile.h"
+#include "thread_pool.h"
+
+namespace chasqui::cpu {
+
+struct Kernels;
+
+struct QuantPanels {
+  std::vector<QuantPanel> panels;  // (n_panels), pointing into `data`
+  Memory data;
+};
+
+// Whether one of the parts is quantised in its file, or becomes NF4 or FP8.
+bool needs_quant_panels(const std::vector<MatrixView>& parts, WeightFormat format);
+
+// What make_quant_panels claims. More where panels span parts.
+int64_t quant_panels_bytes(const std::vector<MatrixView>& parts, WeightFormat format);
+
+// Unpacks and packs the parts. Fails for codes that are no numbers and for want of memory.
+Status make_quant_panels(const std::vector<MatrixView>& parts, LinearLayout layout, WeightFormat format, int64_t n_panels,
+                         ThreadPool& pool, QuantPanels* made);
+
+// c (rows, ldc)[.., 0..31] += a (k, rows) * steps [first, first + k) of one panel.
+void multiply_quant_panel(const Kernels& kernels, const QuantPanel& panel, const float* a, int32_t rows, int64_t first,
+                          int64_t k, float* c, int64_t ldc);
+
+}  // namespace chasqui::cpu

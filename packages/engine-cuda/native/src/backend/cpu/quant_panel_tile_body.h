@@ -1,0 +1,225 @@
+// The tiles of quant_panel_tile.h, written once over a vector type. Included by kernels_body.h in the unit of each
+// instruction set; what it needs of the unit is said there.
+
+typedef uint32_t UVec __attribute__((vector_size(kLanes * 4)));
+typedef uint16_t ShortVec __attribute__((vector_size(kLanes * 2)));
+typedef int8_t ByteVec __attribute__((vector_size(kLanes)));
+
+// Sixteen floats to look up in by the low four bits of each lane.
+#if defined(__AVX512F__)
+struct Table16 {
+  Vec all_of;
+  CHASQUI_INLINE explicit Table16(const float* values) : all_of(load(values)) {}
+  CHASQUI_INLINE Vec at(IVec index) const { return (Vec)_mm512_maskz_permutexvar_ps(0xffff, (__m512i)index, (__m512)all_of); }
+};
+#elif defined(__AVX2__)
+struct Table16 {
+  Vec low, high;
+  CHASQUI_INLINE explicit Table16(const float* values) : low(load(values)), high(load(values + 8)) {}
+  CHASQUI_INLINE Vec at(IVec index) const {
+    const __m256 from_low = _mm256_permutevar8x32_ps((__m256)low, (__m256i)index);
+    const __m256 from_high = _mm256_permutevar8x32_ps((__m256)high, (__m256i)index);
+    return (Vec)_mm256_blendv_ps(from_low, from_high, (__m256)(index << 28));
+  }
+};
+#else
+struct Table16 {
+  const float* values;
+  explicit Table16(const float* values) : values(values) {}
+  CHASQUI_INLINE Vec at(IVec index) const {
+    Vec found;
+    for (int i = 0; i < kLanes; i++) found[i] = values[index[i] & 15];
+    return found;
+  }
+};
+#endif
+
+// Decoders: field 2 * step + half of each word as a float.
+struct Table4Code {
+  static constexpr int kSteps = 4;
+  Table16 table;
+  CHASQUI_INLINE explicit Table4Code(const QuantPanel& panel) : table(panel.table) {}
+  template <int kField>
+  CHASQUI_INLINE Vec get(IVec words) const {
+    return table.at((IVec)((UVec)words >> 4 * kField));
+  }
+};
+
+struct Int8Code {
+  static constexpr int kSteps = 2;
+  CHASQUI_INLINE explicit Int8Code(const QuantPanel&) {}
+  template <int kField>
+  CHASQUI_INLINE Vec get(IVec words) const {
+    return __builtin_convertvector(words << (24 - 8 * kField) >> 24, Vec);
+  }
+};
+
+// e4m3fn: its bits, moved to the place of a float's, read as a number 2^120 too small, subnormal ones too.
+struct Fp8Code {
+  static constexpr int kSteps = 2;
+  CHASQUI_INLINE explicit Fp8Code(const QuantPanel&) {}
+  template <int kField>
+  CHASQUI_INLINE Vec get(IVec words) const {
+    const IVec top = words << (24 - 8 * kField);
+    const IVec bits = (top >> 4 & 0x07f00000) | (top & static_cast<int32_t>(0x80000000));
+    return (Vec)bits * all(0x1p120f);
+  }
+};
+
+CHASQUI_INLINE Vec scale_line(const QuantPanel& panel, int64_t group, int first) {
+  if (panel.scale_type == kScaleF32) return load(static_cast<const float*>(panel.scales) + group * kPanel + first);
+  const uint16_t* line = static_cast<const uint16_t*>(panel.scales) + group * kPanel + first;
+  if (panel.scale_type == kScaleF16) return load_half(line);
+  ShortVec bits;
+  __builtin_memcpy(&bits, line, sizeof bits);
+  return (Vec)(__builtin_convertvector(bits, IVec) << 16);
+}
+
+CHASQUI_INLINE Vec zero_line(const QuantPanel& panel, int64_t group, int first) {
+  ByteVec bytes;
+  __builtin_memcpy(&bytes, panel.zeros + group * kPanel + first, sizeof bytes);
+  return __builtin_convertvector(bytes, Vec);
+}
+
+// Zeros of a group for the outputs of a tile.
+template <int kSpan>
+struct Zeros {
+  Vec at[kSpan][2];
+};
+
+// Steps kStep .. of a unit, at most `steps` of them: sums += a * (value - zero).
+template <typename Code, int kRows, int kSpan, bool kZeros, int kStep>
+CHASQUI_INLINE void panel_steps(const Code& code, const float* a, const char* unit, int group, int64_t steps,
+                                const Zeros<kSpan>& zeros, Sums<kRows, kSpan>* sums) {
+  if constexpr (kStep < Code::kSteps) {
+    if (kStep >= steps) return;
+    for (int g = 0; g < kSpan; g++) {
+      asm("" : "+r"(a), "+r"(unit));  // see tile_step; the words are read again rather than kept
+      const IVec words = *reinterpret_cast<const LooseIVec*>(unit + (group + g) * kLanes * 4);
+      Vec low = code.template get<2 * kStep>(words);
+      Vec high = code.template get<2 * kStep + 1>(words);
+      if constexpr (kZeros) {
+        low -= zeros.at[g][0];
+        high -= zeros.at[g][1];
+      }
+#pragma GCC unroll 12
+      for (int r = 0; r < kRows; r++) {
+        const Vec x = all(a[kStep * kRows + r]);
+        sums->at[r][g][0] = fused(x, low, sums->at[r][g][0]);
+        sums->at[r][g][1] = fused(x, high, sums->at[r][g][1]);
+      }
+    }
+    panel_steps<Code, kRows, kSpan, kZeros, kStep + 1>(code, a, unit, group, steps, zeros, sums);
+  }
+}
+
+// One run of steps of one group: c += scale * (a * (values - zeros)).
+template <typename Code, int kRows, int kSpan, bool kZeros>
+CHASQUI_INLINE void panel_run(const QuantPanel& panel, const float* a, int64_t first, int64_t k, float* c, int64_t ldc,
+                              int group) {
+  const Code code(panel);
+  const int64_t scale_group = first / panel.group;
+  Sums<kRows, kSpan> sums;
+  Zeros<kSpan> zeros;
+  for (int g = 0; g < kSpan; g++) {
+    for (int r = 0; r < kRows; r++) sums.at[r][g][0] = sums.at[r][g][1] = all(0.0f);
+    if constexpr (kZeros) {
+      zeros.at[g][0] = zero_line(panel, scale_group, (group + g) * kLanes);
+      zeros.at[g][1] = zero_line(panel, scale_group, (group + g) * kLanes + 16);
+    }
+  }
+  const char* unit = panel.codes + first / Code::kSteps * 64;
+  int64_t i = 0;
+  for (; i + Code::kSteps <= k; i += Code::kSteps) {
+    __builtin_prefetch(unit + 1024, 0, 3);
+    panel_steps<Code, kRows, kSpan, kZeros, 0>(code, a, unit, group, Code::kSteps, zeros, &sums);
+    a += Code::kSteps * kRows;
+    unit += 64;
+  }
+  if (i < k) panel_steps<Code, kRows, kSpan, kZeros, 0>(code, a, unit, group, k - i, zeros, &sums);
+  for (int g = 0; g < kSpan; g++) {
+    const Vec low = scale_line(panel, scale_group, (group + g) * kLanes);
+    const Vec high = scale_line(panel, scale_group, (group + g) * kLanes + 16);
+    for (int r = 0; r < kRows; r++) {
+      float* at = c + r * ldc + (group + g) * kLanes;
+      store(at, fused(sums.at[r][g][0], low, load(at)));
+      store(at + 16, fused(sums.at[r][g][1], high, load(at + 16)));
+    }
+  }
+}
+
+// Step kStep .. of a unit, each with the scale of its own group: sums += a * ((value - zero) * scale).
+template <typename Code, int kRows, bool kZeros, int kStep>
+CHASQUI_INLINE void panel_scaled_steps(const Code& code, const QuantPanel& panel, const float* a, int64_t k, int64_t steps,
+                                       int group, Sums<kRows, 1>* sums) {
+  if constexpr (kStep < Code::kSteps) {
+    if (kStep >= steps) return;
+    const char* unit = panel.codes + k / Code::kSteps * 64;
+    const IVec words = *reinterpret_cast<const LooseIVec*>(unit + group * kLanes * 4);
+    const int64_t own = panel.group_of[k + kStep];
+    Vec low = code.template get<2 * kStep>(words);
+    Vec high = code.template get<2 * kStep + 1>(words);
+    if constexpr (kZeros) {
+      low -= zero_line(panel, own, group * kLanes);
+      high -= zero_line(panel, own, group * kLanes + 16);
+    }
+    low *= scale_line(panel, own, group * kLanes);
+    high *= scale_line(panel, own, group * kLanes + 16);
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; r++) {
+      const Vec x = all(a[kStep * kRows + r]);
+      sums->at[r][0][0] = fused(x, low, sums->at[r][0][0]);
+      sums->at[r][0][1] = fused(x, high, sums->at[r][0][1]);
+    }
+    panel_scaled_steps<Code, kRows, kZeros, kStep + 1>(code, panel, a, k, steps, group, sums);
+  }
+}
+
+template <typename Code, int kRows, bool kZeros>
+void panel_scaled(const QuantPanel& panel, const float* a, int64_t first, int64_t k, float* c, int64_t ldc) {
+  const Code code(panel);
+  for (int group = 0; group < kGroups; group++) {
+    Sums<kRows, 1> sums;
+    for (int r = 0; r < kRows; r++) {
+      sums.at[r][0][0] = load(c + r * ldc + group * kLanes);
+      sums.at[r][0][1] = load(c + r * ldc + group * kLanes + 16);
+    }
+    for (int64_t i = 0; i < k; i += Code::kSteps) {
+      panel_scaled_steps<Code, kRows, kZeros, 0>(code, panel, a + i * kRows, first + i, k - i, group, &sums);
+    }
+    for (int r = 0; r < kRows; r++) {
+      store(c + r * ldc + group * kLanes, sums.at[r][0][0]);
+      store(c + r * ldc + group * kLanes + 16, sums.at[r][0][1]);
+    }
+  }
+}
+
+template <typename Code, int kRows, bool kZeros>
+void panel_tile(const QuantPanel& panel, const float* a, int64_t first, int64_t k, float* c, int64_t ldc) {
+  if (panel.group_of != nullptr) return panel_scaled<Code, kRows, kZeros>(panel, a, first, k, c, ldc);
+  for (int64_t done = 0; done < k; done += panel.run) {
+    const int64_t steps = k - done < panel.run ? k - done : panel.run;
+    if constexpr (kRows <= kOnePassRows || kGroups == 1) {
+      panel_run<Code, kRows, kGroups, kZeros>(panel, a, first + done, steps, c, ldc, 0);
+    } else {
+      for (int group = 0; group < kGroups; group++) {
+        panel_run<Code, kRows, 1, kZeros>(panel, a, first + done, steps, c, ldc, group);
+      }
+    }
+    a += panel.run * kRows;
+  }
+}
+
+template <typename Code, int kRows>
+void quant_panel_tile(const QuantPanel& panel, const float* a, int64_t first, int64_t k, float* c, int64_t ldc) {
+  if (panel.zeros != nullptr) return panel_tile<Code, kRows, true>(panel, a, first, k, c, ldc);
+  panel_tile<Code, kRows, false>(panel, a, first, k, c, ldc);
+}
+
+template <int kRows>
+void add_quant_panel_tiles(Kernels* kernels) {
+  kernels->quant_tile[kCodeTable4][kRows] = quant_panel_tile<Table4Code, kRows>;
+  kernels->quant_tile[kCodeInt8][kRows] = quant_panel_tile<Int8Code, kRows>;
+  kernels->quant_tile[kCodeFp8][kRows] = quant_panel_tile<Fp8Code, kRows>;
+  if constexpr (kRows > 1) add_quant_panel_tiles<kRows - 1>(kernels);
+}
