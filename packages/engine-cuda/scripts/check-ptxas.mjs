@@ -2,7 +2,7 @@
 //
 //   node scripts/check-ptxas.mjs             reads what a CUDA build kept beside its objects (build/cuda), or compiles
 //   node scripts/check-ptxas.mjs --compile   compiles the kernels for each chip itself
-//   node scripts/check-ptxas.mjs --write     compiles, and writes the budget anew: look at the difference before you commit it
+//   node scripts/check-ptxas.mjs --write     writes the budget anew from the same: look at the difference before you commit it
 import { execFileSync, spawnSync } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
@@ -136,7 +136,7 @@ function compare(measured, budget) {
 }
 
 function main() {
-  let raw = write || process.argv.includes("--compile") ? {} : readBuild()
+  let raw = process.argv.includes("--compile") ? {} : readBuild()
   if (Object.keys(raw).length === 0) raw = compileAll()
   const measured = readable(raw)
   if (write) {
