@@ -3,9 +3,16 @@
  * session in a folder where it is told to. Ctrl-C stops the step under way and not the program.
  */
 import { createInterface, type Interface } from "node:readline"
-import { type Decision, folderStore, type PendingRun, type RunResult, type RunStream } from "@chasqui/core"
+import {
+  type Decision,
+  folderStore,
+  type PendingRun,
+  type RunOptions,
+  type RunResult,
+  type RunStream,
+} from "@chasqui/core"
 import type { Agent } from "../agent.ts"
-import { agentFrom, agentHelp, agentOptions } from "./agent-options.ts"
+import { agentFrom, agentHelp, agentOptions, runOptionsFrom } from "./agent-options.ts"
 import type { Command, ExitCode } from "./command.ts"
 import { readOptions } from "./options.ts"
 import { type Terminal, visible } from "./terminal.ts"
@@ -53,18 +60,18 @@ async function chat(args: readonly string[], terminal: Terminal): Promise<ExitCo
     out(style.dim(`session ${bot.session.id}, ${bot.session.turns.length} turns so far\n`))
   using lines = createInterface({ input: process.stdin, output: process.stdout, historySize: 1000 })
   // Awaited here: the session and the terminal close when this function is left.
-  return await converse(bot, lines, terminal)
+  return await converse(bot, runOptionsFrom(values), lines, terminal)
 }
 
-async function converse(bot: Agent, lines: Interface, terminal: Terminal): Promise<ExitCode> {
+async function converse(bot: Agent, options: RunOptions, lines: Interface, terminal: Terminal): Promise<ExitCode> {
   const ask = asker(lines)
   let stream: RunStream | undefined
   lines.on("SIGINT", () => (stream === undefined ? lines.close() : stream.cancel()))
   for (let question = await ask("\n? "); question; question = await ask("\n? ")) {
-    stream = bot.stream(question)
+    stream = bot.stream(question, options)
     let result = await shown(stream, terminal)
     while (result?.pending !== undefined) {
-      stream = bot.resume(result.pending, await decide(result.pending, ask, terminal))
+      stream = bot.resume(result.pending, await decide(result.pending, ask, terminal), options)
       result = await shown(stream, terminal)
     }
     stream = undefined
