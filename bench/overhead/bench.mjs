@@ -1,6 +1,6 @@
 // What a library adds to each step of an agent: CPU time per step at 1 to 1000 rounds, beside three peers, in one run.
 //
-//   pnpm bench:overhead [--json] [--quick] [--only CASE,CASE]
+//   pnpm bench:overhead [--json] [--quick] [--passes N] [--only CASE,CASE]
 //
 // Peers are installed under bench/tmp/peers with npm, outside the workspace. Each configuration is a process of its own; the
 // passes are interleaved, and the median over them is what counts. Results are added to bench/results/overhead.csv.
@@ -12,11 +12,11 @@ import { fileURLToPath } from "node:url"
 const here = fileURLToPath(new URL(".", import.meta.url))
 const peers = fileURLToPath(new URL("../tmp/peers/", import.meta.url))
 const option = (name) => process.argv.includes(`--${name}`)
-const only = process.argv[process.argv.indexOf("--only") + 1]
-const cases = option("only") ? only.split(",") : ["bare", "chasqui", "ai", "openai-agents", "langchain"]
+const given = (name) => process.argv[process.argv.indexOf(`--${name}`) + 1]
+const cases = option("only") ? given("only").split(",") : ["bare", "chasqui", "ai", "openai-agents", "langchain"]
 const sizes = option("quick") ? [1, 100] : [1, 10, 100, 1000]
-const passes = option("quick") ? 1 : 3
-const budgetMs = option("quick") ? 500 : 1500
+const passes = option("passes") ? Number(given("passes")) : option("quick") ? 1 : 3
+const budgetMs = option("quick") ? 500 : 2500
 
 for (const name of cases) await install(name)
 const rows = []

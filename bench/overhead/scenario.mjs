@@ -7,7 +7,8 @@ export const text = textPieces.join("")
 export const toolResult = { temperature: 18, unit: "celsius" }
 export const question = "What is the weather in Paris?"
 
-// Where the CPU time is read in a long run: at 100 steps from step 10 on, and at the last 100.
+// Where the CPU time is read in a long run: at 300 steps from step 10 on, and at the last 300: collections
+// of garbage come every few hundred steps.
 let marks = []
 const readings = [0, 0, 0, 0]
 
@@ -16,7 +17,7 @@ export const growth = () => (marks.length === 0 ? undefined : (readings[3] - rea
 
 export function scenario(rounds) {
   const counts = { steps: 0, tools: 0 }
-  if (rounds >= 1000) marks = [10, 110, rounds - 100, rounds]
+  if (rounds >= 1000) marks = [10, 310, rounds - 300, rounds]
   return {
     /** Called by the model for each generation: true while it is to call the tool. */
     step: () => {

@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto"
 import {
+  type AgentEvent,
   continuePrompt,
   forkTrace,
   type PromptPart,
@@ -45,6 +46,8 @@ interface Run {
   readonly steps: readonly Step[]
   readonly startMs: number | undefined
   readonly end: Extract<TraceEvent, { type: "run-end" }> | undefined
+  /** What happened to the run beside its steps. */
+  readonly notes: readonly string[]
 }
 
 interface Step {
@@ -52,26 +55,60 @@ interface Step {
   readonly startMs: number | undefined
   readonly end: (StepEnd & { readonly atMs?: number }) | undefined
   readonly results: readonly (ToolResult & { readonly atMs?: number })[]
+  /** What sub-agents did meanwhile, by the call that ran them. */
+  readonly nested: ReadonlyMap<string, readonly string[]>
 }
 
 /** Runs and their steps, in order; a run that was cut off has no end. */
 function runsOf({ events }: Trace): readonly Run[] {
   const runs: { -readonly [Key in keyof Run]: Run[Key] }[] = []
   let results: Step["results"][number][] = []
+  let nested = new Map<string, string[]>()
   for (const event of events) {
     const run = runs.at(-1)
     if (event.type === "run-start") {
-      runs.push({ input: event.input, steps: [], startMs: event.atMs, end: undefined })
+      runs.push({ input: event.input, steps: [], startMs: event.atMs, end: undefined, notes: [] })
       results = []
+      nested = new Map()
     } else if (event.type === "step-start" && run !== undefined) {
       results = []
-      run.steps = [...run.steps, { number: event.step, startMs: event.atMs, end: undefined, results }]
+      nested = new Map()
+      run.steps = [...run.steps, { number: event.step, startMs: event.atMs, end: undefined, results, nested }]
+    } else if (event.type === "nested-event") {
+      const line = noteOf(event.event)
+      if (line !== undefined) nested.set(event.callId, [...(nested.get(event.callId) ?? []), line])
     } else if (event.type === "tool-result") results.push(event)
     else if (event.type === "step-end" && run !== undefined) {
       run.steps = run.steps.map((step) => (step.number === event.step ? { ...step, end: event } : step))
     } else if (event.type === "run-end" && run !== undefined) run.end = event
+    else if (run !== undefined && event.type !== "tool-call-end") {
+      const note = noteOf(event)
+      if (note !== undefined) run.notes = [...run.notes, note]
+    }
   }
   return runs
+}
+
+/** One line about an event that has no block of its own. */
+function noteOf(event: AgentEvent): string | undefined {
+  switch (event.type) {
+    case "guard-stop":
+      return `forbidden by a guard (${event.stage}): ${event.reason}`
+    case "transcript-replaced":
+      return `${event.reason}, ${event.by}: ${event.lostTokens} tokens had to be read again`
+    case "output-invalid":
+      return `the answer did not fit: ${event.problem}`
+    case "run-failed":
+      return `failed: ${event.message}`
+    case "tool-call-end":
+      return `→ ${event.call.name} ${JSON.stringify(event.call.input)}`
+    case "tool-result":
+      return `← ${typeof event.output === "string" ? event.output : JSON.stringify(event.output)}`
+    case "run-end":
+      return `${event.stopReason}: ${event.text}`
+    default:
+      return undefined
+  }
 }
 
 function runSection(trace: Trace, run: Run, index: number): string {
@@ -83,6 +120,7 @@ function runSection(trace: Trace, run: Run, index: number): string {
 ${run.input === undefined ? "<p>resumed</p>" : `<p class="user">${escaped(run.input)}</p>`}
 ${timeline(run)}
 ${run.steps.map((step) => stepSection(trace, index, step)).join("\n")}
+${run.notes.map((note) => `<p class="bad">${escaped(note)}</p>`).join("\n")}
 ${end && end.text !== "" ? `<p class="answer">${escaped(end.text)}</p>` : ""}
 ${sums}</section>`
 }
@@ -97,9 +135,15 @@ function stepSection(trace: Trace, run: number, step: Step): string {
 <svg class="tokens" viewBox="0 0 100 2" preserveAspectRatio="none" role="img" aria-label="cached part of the prompt"><rect class="new" width="100" height="2"/><rect class="cached" width="${share}" height="2"/></svg>
 ${turn.content === "" ? "" : `<p class="prose">${escaped(turn.content)}</p>`}
 ${turn.toolCalls.map(({ id, name, input }) => `<p class="call"><b>${escaped(name)}</b> ${escaped(id)}</p><pre>${escaped(JSON.stringify(input, null, 2))}</pre>`).join("\n")}
+${(turn.unreadCalls ?? []).map(({ id, raw }) => `<p class="call bad">unreadable ${escaped(id)}</p><pre>${escaped(raw)}</pre>`).join("\n")}
+${[...step.nested].map(nestedBlock).join("\n")}
 ${step.results.map(resultBlock).join("\n")}
 <details><summary>what this step added to the prompt</summary><pre class="prompt">${newPrompt(trace, run, step.number).map(partHtml).join("")}</pre></details>
 </article>`
+}
+
+function nestedBlock([callId, lines]: readonly [string, readonly string[]]): string {
+  return `<details><summary>what ${escaped(callId)} did</summary><pre>${lines.map(escaped).join("\n")}</pre></details>`
 }
 
 function resultBlock({ callId, name, output, isError, durationMs, cause }: ToolResult): string {
@@ -137,7 +181,10 @@ function newPrompt(trace: Trace, run: number, step: number): readonly PromptPart
   const before = step > 0 || run > 0 ? previousTurns(trace, run, step) : 0
   const from = before === 0 ? promptStart : { turns: before, headerOpen: false }
   const next = continuePrompt({ options, turns: shown(turns) }, from, { addGenerationPrompt: true })
-  return next.kind === "append" ? next.parts : []
+  if (next.kind === "append") return next.parts
+  // Another conversation than before: a handoff, or a shorter one. All of it is new.
+  const whole = continuePrompt({ options, turns: shown(turns) }, promptStart, { addGenerationPrompt: true })
+  return whole.kind === "append" ? whole.parts : []
 }
 
 /** How many turns the step before saw; its own answer is new then. */

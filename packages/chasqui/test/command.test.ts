@@ -52,6 +52,17 @@ describe("chasqui run", () => {
     expect(stdout).not.toContain("    at ")
     expect(stderr).not.toContain("    at ")
   })
+  it("fails in JSON where it was asked for JSON", () => {
+    const usage = chasqui(["run", "--json", "--max-steps", "many"])
+    expect(usage.status).toBe(2)
+    expect(JSON.parse(usage.stderr)).toEqual({
+      error: { code: "usage", message: expect.stringContaining("at least 1") },
+    })
+    const failed = chasqui(["run", "--json", "--model", "/nonexistent"])
+    expect(failed.status).toBe(1)
+    expect(JSON.parse(failed.stderr)).toMatchObject({ error: { code: "not-found" } })
+    expect(usage.stdout + failed.stdout).toBe("")
+  })
   it("ends with 3 when a limit stops it, and with 130 on an interrupt", async () => {
     expect(chasqui(["run", "--max-steps", "1"]).status).toBe(3)
     const child = spawn(process.execPath, [program, "run", "--json"])
@@ -74,6 +85,19 @@ describe("chasqui chat", () => {
     expect(asked.stdout).toContain("372")
     const refused = chasqui(["chat", "--approve"], "What is 15% of 2480?\nnot now\n")
     expect(refused.stdout).toContain("The user refused the call of code_interpreter: not now")
+  })
+})
+
+describe("chasqui chat --json", () => {
+  it("gives the events of each line's run, and takes decisions as a line", () => {
+    const decisions = '{"call-0": {"kind": "refuse", "reason": "not now"}}'
+    const input = `What is 15% of 2480?\n${decisions}\nHow tall is Mount Fuji?\n`
+    const { stdout, status } = chasqui(["chat", "--json", "--approve"], input)
+    expect(status).toBe(0)
+    const ends = replay(stdout).filter((event) => event.type === "run-end")
+    expect(ends.map(({ stopReason }) => stopReason).slice(0, 1)).toEqual(["needs-approval"])
+    expect(ends.at(-1)?.text).toContain("3776")
+    expect(stdout).toContain("The user refused the call of code_interpreter: not now")
   })
 })
 
@@ -171,6 +195,13 @@ describe("chasqui trace", () => {
       { type: "run-start", input: hostile, atMs: 0 },
       { type: "step-start", step: 0, atMs: 1 },
       { type: "tool-call-end", call: { id: "call-0", name: "f", input: { a: hostile }, syntax: "json-call" }, atMs: 5 },
+      {
+        type: "nested-event",
+        callId: "call-0",
+        agent: hostile,
+        event: { type: "run-end", stopReason: "end-of-turn", text: `nested ${hostile}`, usage: {} },
+        atMs: 6,
+      },
       { type: "tool-result", callId: "call-0", name: hostile, output: hostile, isError: false, durationMs: 3, atMs: 9 },
       {
         type: "step-end",
@@ -179,11 +210,13 @@ describe("chasqui trace", () => {
           role: "assistant",
           content: hostile,
           toolCalls: [{ id: "call-0", name: "f", input: { a: hostile }, syntax: "json-call" }],
+          unreadCalls: [{ id: "call-1", name: null, raw: `{ broken ${hostile}` }],
           end: "eom",
         },
         usage: { prompt: 10, cached: 5, generated: 3, forced: 0, discarded: 0 },
         atMs: 10,
       },
+      { type: "guard-stop", stage: "output", categories: [], reason: hostile, atMs: 10 },
       {
         type: "run-end",
         stopReason: "max-steps",
@@ -213,7 +246,16 @@ describe("chasqui trace", () => {
       /Content-Security-Policy" content="default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'"/,
     )
   })
+  it("sums up each run in one JSON object", () => {
+    const file = join(folder, "hostile.jsonl")
+    writeFileSync(file, trace())
+    const { status, stdout } = chasqui(["trace", "show", file, "--json"])
+    expect(status).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ steps: 1, calls: [{ callId: "call-0" }], stopReason: "max-steps" })
+    expect(JSON.parse(chasqui(["trace", "view", file, "--json"]).stdout)).toEqual({ page: `${file}.html` })
+  })
   const browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync)
+  if (browser === undefined) console.warn("SKIPPED: the trace page in a browser needs Chromium")
   it.skipIf(browser === undefined)(
     "is a page that a real browser shows and nothing in it runs (needs Chromium)",
     () => {
@@ -229,6 +271,9 @@ describe("chasqui trace", () => {
       )
       expect(dom).toMatch(/<title>s&lt;script&gt;/)
       expect(dom).toContain("10 tokens read, 5 cached (50 %)")
+      expect(dom).toContain("unreadable call-1")
+      expect(dom).toContain("nested &lt;script&gt;")
+      expect(dom).toContain("forbidden by a guard (output): &lt;script&gt;")
       expect(dom).toContain("<i>&lt;|start_header_id|&gt;</i>")
     },
   )

@@ -40,6 +40,8 @@ export interface AgentOptions extends Partial<RunLimits> {
   /** The system text; the format's own lines stand before it. */
   readonly system?: string
   readonly sampling?: Sampling
+  /** The LoRA adapter of runs that name none themselves. */
+  readonly adapter?: string
   /** Most tools that run side by side; default 4. */
   readonly toolConcurrency?: number
   readonly prompt?: Partial<Pick<PromptOptions, "date" | "dialect" | "toolsInUserMessage">>
@@ -78,7 +80,7 @@ export interface HandoffOptions {
 }
 
 export interface RunOptions {
-  /** The LoRA adapter for this run, by the name under which the engine loaded it; default: none. */
+  /** The LoRA adapter for this run, by the name under which the engine loaded it; default: the agent's. */
   readonly adapter?: string
   /** Aborting it ends the run with `aborted`, within one decode step. */
   readonly signal?: AbortSignal
@@ -93,6 +95,9 @@ export interface OutputOptions<Schema extends OutputSchema> extends RunOptions {
 
 /** A result whose `output` is there when the run ended with `end-of-turn`. */
 export type OutputResult<Schema> = Omit<RunResult, "output"> & { readonly output?: InferOutput<Schema> }
+
+/** What was decided, by the id of the call. */
+export type Decisions = Readonly<Record<string, Decision>>
 
 export interface Agent extends AsyncDisposable {
   readonly model: Model
@@ -110,9 +115,15 @@ export interface Agent extends AsyncDisposable {
   stream(input: string, options?: RunOptions): RunStream
   /**
    * Goes on with a run that ended with `needs-approval`: a decision for each waiting call, by its id. A call without one waits
-   * on. Throws SessionError `bad-approval` for a pending run that is not this session's latest, or was changed.
+   * on. A run that was asked for an `output` is resumed with the same. Throws SessionError `bad-approval` for a pending run that
+   * is not this session's latest, was changed, or was used.
    */
-  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, options?: RunOptions): RunStream
+  resume<const Schema extends OutputSchema>(
+    pending: PendingRun,
+    decisions: Decisions,
+    options: OutputOptions<Schema>,
+  ): RunStream<OutputResult<Schema>>
+  resume(pending: PendingRun, decisions: Decisions, options?: RunOptions): RunStream
   /** Closes tools, and the model if this agent loaded it. Waits for a run that is under way. */
   close(): Promise<void>
 }
@@ -122,25 +133,36 @@ export interface Agent extends AsyncDisposable {
  * loading the model throws.
  */
 export async function agent(given: AgentOptions): Promise<Agent> {
+  loop ??= (await import("./run-promise.ts")).runPromise
+  return agentWith(given, loop)
+}
+
+let loop: typeof runPromise | undefined
+
+/** The same, on a loop that is run in some other way. */
+export async function agentWith(given: AgentOptions, run: typeof runPromise): Promise<Agent> {
   checkNumbers(given)
   const options = {
     ...given,
     tools: [...(given.tools ?? []), ...Object.entries(given.handoffs ?? {}).map(transferTool)],
   }
   const tools = toolMap(options.tools)
-  if (options.tools.some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
+  // Whatever is wrong with the options is told before anything is loaded or locked.
+  handoffTargets(options)
+  if (allTools(options).some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
   const model = typeof options.model === "function" ? await options.model() : options.model
   const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
   const name = options.session?.id ?? options.sessionId ?? "session-0"
-  const kept = options.store && (await openSession(options.store, name, model, fresh))
-  loop ??= (await import("./run-promise.ts")).runPromise
-  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session() }, loop)
+  try {
+    const kept = options.store && (await openSession(options.store, name, model, fresh))
+    return new SessionAgent(options, model, tools, kept ?? { session: fresh.session() }, run)
+  } catch (error) {
+    if (typeof options.model === "function") await model.close()
+    throw error
+  }
 }
 
-let loop: typeof runPromise | undefined
-
-type Start = RunOptions &
-  ({ readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint })
+type Start = Partial<OutputOptions<OutputSchema>> & ({ readonly input: string } | { readonly resume: ResumePoint })
 
 class SessionAgent implements Agent {
   model: Model
@@ -194,7 +216,13 @@ class SessionAgent implements Agent {
     return this.#stream({ input, ...options })
   }
 
-  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, options: RunOptions = {}): RunStream {
+  resume<const Schema extends OutputSchema>(
+    pending: PendingRun,
+    decisions: Decisions,
+    options: OutputOptions<Schema>,
+  ): RunStream<OutputResult<Schema>>
+  resume(pending: PendingRun, decisions: Decisions, options?: RunOptions): RunStream
+  resume(pending: PendingRun, decisions: Decisions, options: Partial<OutputOptions<OutputSchema>> = {}): RunStream {
     verifyPendingRun(pending, this.session, checkApprovalKey(this.#options.approvalKey))
     return this.#stream({ ...options, resume: { pending, decisions: new Map(Object.entries(decisions)) } })
   }
@@ -253,8 +281,9 @@ class SessionAgent implements Agent {
 
   #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
     const { sampling, approvalKey, cost, contextPolicy, guards, handoffs, toolConcurrency = 4 } = this.#options
+    const adapter = start.adapter ?? this.#options.adapter
     const { budget } = start
-    const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
+    const format = start.output === undefined ? undefined : outputFormat(start.output)
     if ("input" in start) {
       closeOpenCalls(this.session)
       this.session.append({ role: "user", content: start.input + (format?.instruction ?? "") })
@@ -268,7 +297,7 @@ class SessionAgent implements Agent {
       emit,
       toolConcurrency,
       ...(sampling && { sampling }),
-      ...(start.adapter !== undefined && { adapter: start.adapter }),
+      ...(adapter !== undefined && { adapter }),
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
       ...(contextPolicy && { contextPolicy }),

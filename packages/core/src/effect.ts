@@ -8,18 +8,20 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import {
+  agentWith,
+  type Decisions,
   type OutputOptions,
   type OutputResult,
   type Agent as PlainAgent,
   type AgentOptions as PlainOptions,
-  agent as plainAgent,
   type RunOptions,
 } from "./agent.ts"
+import type { PendingRun } from "./approval.ts"
 import { AgentError, EngineError, PromptError, SessionError, TokenizerError, ToolDefinitionError } from "./error.ts"
 import type { AgentEvent } from "./event.ts"
 import type { Model as PlainModel } from "./model.ts"
 import type { OutputSchema } from "./output.ts"
-import type { RunResult } from "./run.ts"
+import { type RunResult, run } from "./run.ts"
 import type { RunStream } from "./run-stream.ts"
 import type { RunError } from "./step.ts"
 
@@ -55,7 +57,14 @@ export interface AgentService {
     input: string,
     options?: RunOptions | OutputOptions<OutputSchema>,
   ) => Stream.Stream<AgentEvent, RunError | SessionError>
-  readonly resume: (...args: Parameters<PlainAgent["resume"]>) => Effect.Effect<RunResult, RunError | SessionError>
+  readonly resume: {
+    <const Schema extends OutputSchema>(
+      pending: PendingRun,
+      decisions: Decisions,
+      options: OutputOptions<Schema>,
+    ): Effect.Effect<OutputResult<Schema>, RunError | SessionError>
+    (pending: PendingRun, decisions: Decisions, options?: RunOptions): Effect.Effect<RunResult, RunError | SessionError>
+  }
 }
 
 /** One agent with its session. */
@@ -70,13 +79,18 @@ export const agent = Effect.fn("chasqui.agent")(function* (
   options: AgentOptions,
 ): Effect.fn.Return<AgentService, ToolDefinitionError | AgentError | SessionError, Model | Scope.Scope> {
   const model = yield* Model
+  // A run has the services of whoever started it: its clock, so that a test can move it, and its span.
+  let services = yield* Effect.context<never>()
   const plain = yield* Effect.acquireRelease(
     Effect.tryPromise({
-      try: () => plainAgent({ ...options, model }),
+      try: () => agentWith({ ...options, model }, (...start) => Effect.runPromiseWith(services)(run(...start))),
       catch: (thrown) => typed<ToolDefinitionError | AgentError | SessionError>(thrown),
     }),
     (made) => Effect.promise(() => made.close()),
   )
+  const here = Effect.map(Effect.context<never>(), (now) => {
+    services = now
+  })
   const stream = (input: string, options?: RunOptions | OutputOptions<OutputSchema>) =>
     plain.stream(input, options as RunOptions)
   return {
@@ -86,12 +100,22 @@ export const agent = Effect.fn("chasqui.agent")(function* (
     get pending() {
       return plain.pending
     },
-    run: (input: string, options?: RunOptions) => finished(() => stream(input, options)),
-    stream: (input, options) =>
-      Stream.suspend(() =>
-        Stream.fromAsyncIterable(stream(input, options), (thrown) => typed<RunError | SessionError>(thrown)),
+    run: (input: string, options?: RunOptions) =>
+      Effect.andThen(
+        here,
+        finished(() => stream(input, options)),
       ),
-    resume: (...args) => finished(() => plain.resume(...args)),
+    stream: (input, options) =>
+      Stream.unwrap(
+        Effect.map(here, () =>
+          Stream.fromAsyncIterable(stream(input, options), (thrown) => typed<RunError | SessionError>(thrown)),
+        ),
+      ),
+    resume: (pending: PendingRun, decisions: Decisions, options?: RunOptions) =>
+      Effect.andThen(
+        here,
+        finished(() => plain.resume(pending, decisions, options)),
+      ),
   }
 })
 

@@ -3,6 +3,7 @@ export {
   type Agent,
   type AgentOptions,
   agent,
+  type Decisions,
   type HandoffOptions,
   type OutputOptions,
   type OutputResult,

@@ -1,6 +1,6 @@
 /**
- * The time of one run, on Effect's Clock, so that a test can move it. All timeouts of the run share one sleeping fiber:
- * most calls end long before their time is up, and a fiber for each would cost more than the call.
+ * The time of one run, on Effect's Clock, so that a test can move it. All timeouts of the run share one sleeping fiber, which goes
+ * to sleep only once the event loop has turned: most calls have ended by then, and a fiber for each would cost more than the call.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -15,6 +15,7 @@ export class RunClock {
   readonly #alarms = new Set<Alarm>()
   #sleeper: Fiber.Fiber<void> | undefined
   #wakesAt = Number.POSITIVE_INFINITY
+  #turning: NodeJS.Immediate | undefined
 
   constructor(clock: Clock.Clock, fork: Fork) {
     this.#clock = clock
@@ -31,7 +32,7 @@ export class RunClock {
     if (!Number.isFinite(milliseconds)) return () => undefined
     const alarm = { at: this.now() + milliseconds, ring }
     this.#alarms.add(alarm)
-    if (alarm.at < this.#wakesAt) this.#sleepUntil(alarm.at)
+    if (alarm.at < this.#wakesAt) this.#turning ??= setImmediate(() => this.#sleep())
     return () => this.#alarms.delete(alarm)
   }
 
@@ -39,25 +40,27 @@ export class RunClock {
   close(): void {
     this.#alarms.clear()
     this.#sleeper?.interruptUnsafe()
+    if (this.#turning !== undefined) clearImmediate(this.#turning)
   }
 
-  #sleepUntil(at: number): void {
+  /** Until the first alarm, if there still is one. */
+  #sleep(): void {
+    this.#turning = undefined
+    let first = Number.POSITIVE_INFINITY
+    for (const { at } of this.#alarms) first = Math.min(first, at)
+    if (first >= this.#wakesAt) return
     this.#sleeper?.interruptUnsafe()
-    this.#wakesAt = at
+    this.#wakesAt = first
     const wake = Effect.sync(() => this.#ringDue())
-    this.#sleeper = this.fork(Effect.andThen(Effect.sleep(at - this.now()), wake))
+    this.#sleeper = this.fork(Effect.andThen(Effect.sleep(Math.max(0, first - this.now())), wake))
   }
 
   #ringDue(): void {
     this.#sleeper = undefined
     this.#wakesAt = Number.POSITIVE_INFINITY
     const now = this.now()
-    let next = Number.POSITIVE_INFINITY
-    for (const alarm of [...this.#alarms]) {
-      if (alarm.at > now) next = Math.min(next, alarm.at)
-      else if (this.#alarms.delete(alarm)) alarm.ring()
-    }
-    if (next < this.#wakesAt) this.#sleepUntil(next)
+    for (const alarm of [...this.#alarms]) if (alarm.at <= now && this.#alarms.delete(alarm)) alarm.ring()
+    this.#sleep()
   }
 }
 

@@ -1,16 +1,17 @@
 /** What a run has done so far, and whether that is enough. Its size does not depend on the number of steps. */
-import { isDeepStrictEqual } from "node:util"
 import type { RunStopReason, ToolFailure, ToolResult } from "./event.ts"
 import type { ModelEnd } from "./model.ts"
 import type { RunBudget } from "./run-budget.ts"
 import type { RunLimits } from "./run-limits.ts"
 import type { Answers, StepOutcome } from "./step.ts"
+import { sameJson, type ToolCall } from "./turn.ts"
 
 export class RunProgress {
   readonly #limits: RunLimits
   readonly #budget: RunBudget
   readonly #failures = new Map<ToolFailure, number>()
-  #lastRound: readonly unknown[] = []
+  #lastCalls: readonly ToolCall[] = []
+  #lastResults: readonly ToolResult[] = []
   #repeats = 0
   #continued = false
   #badOutputs = 0
@@ -80,14 +81,34 @@ export class RunProgress {
   }
 
   #repeated(end: ModelEnd, results: readonly ToolResult[]): RunStopReason | undefined {
-    const round = [end.turn.toolCalls.map(({ name, input }) => [name, input]), results.map(({ output }) => output)]
-    this.#repeats = isDeepStrictEqual(round, this.#lastRound) ? this.#repeats + 1 : 1
-    this.#lastRound = round
+    const calls = end.turn.toolCalls
+    this.#repeats = sameRound(calls, results, this.#lastCalls, this.#lastResults) ? this.#repeats + 1 : 1
+    this.#lastCalls = calls
+    this.#lastResults = results
     return this.#repeats >= this.#limits.maxRepeats ? "no-progress" : undefined
   }
 
   #limit(results: readonly ToolResult[]): RunStopReason | undefined {
     if (results.some(({ failure }) => failure === "not-run")) return "max-tool-calls"
     return this.#budget.exhausted() ?? (this.steps >= this.#limits.maxSteps ? "max-steps" : undefined)
+  }
+}
+
+/** False also for values too deep to compare. */
+function sameRound(
+  calls: readonly ToolCall[],
+  results: readonly ToolResult[],
+  lastCalls: readonly ToolCall[],
+  lastResults: readonly ToolResult[],
+): boolean {
+  if (calls.length !== lastCalls.length || results.length !== lastResults.length) return false
+  try {
+    return (
+      calls.every(({ name, input }, at) => name === lastCalls[at]?.name && sameJson(input, lastCalls[at].input)) &&
+      results.every(({ output }, at) => sameJson(output, lastResults[at]?.output ?? null))
+    )
+  } catch (error) {
+    if (error instanceof RangeError) return false
+    throw error
   }
 }

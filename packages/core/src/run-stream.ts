@@ -12,17 +12,17 @@ export class RunStream<Result = RunResult> implements AsyncIterable<AgentEvent> 
   readonly #events: AgentEvent[] = []
   #next = 0
   #done = false
-  #wake: (() => void) | undefined
+  readonly #wakes: (() => void)[] = []
 
   /** `start` begins the run at once: it gets where to put events, and gives the result. */
   constructor(start: (emit: (events: readonly AgentEvent[]) => void) => Promise<Result>, cancel: () => void) {
     this.#cancel = cancel
     this.result = start((events) => {
       for (const event of events) this.#events.push(event)
-      this.#wake?.()
+      this.#wake()
     }).finally(() => {
       this.#done = true
-      this.#wake?.()
+      this.#wake()
     })
     // Whoever only iterates meets the error there; it must not also count as unhandled.
     this.result.catch(() => undefined)
@@ -33,29 +33,42 @@ export class RunStream<Result = RunResult> implements AsyncIterable<AgentEvent> 
     this.#cancel()
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<AgentEvent> {
-    let finished = false
-    try {
-      while (true) {
-        while (this.#next < this.#events.length) yield this.#take()
-        if (this.#done) break
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve
-        })
-      }
-      finished = true
-      await this.result
-    } finally {
-      if (!finished) this.#cancel()
+  /** Written out: an async generator costs several turns of the microtask queue for each event. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<AgentEvent> {
+    const iterator: AsyncIterableIterator<AgentEvent> = {
+      next: () => (this.#next < this.#events.length ? Promise.resolve(this.#take()) : this.#wait()),
+      return: () => {
+        this.#cancel()
+        return Promise.resolve({ done: true, value: undefined })
+      },
+      [Symbol.asyncIterator]: () => iterator,
     }
+    return iterator
   }
 
-  #take(): AgentEvent {
-    const event = this.#events[this.#next++] as AgentEvent
+  async #wait(): Promise<IteratorResult<AgentEvent>> {
+    while (this.#next >= this.#events.length) {
+      if (this.#done) {
+        await this.result
+        return { done: true, value: undefined }
+      }
+      await new Promise<void>((resolve) => {
+        this.#wakes.push(resolve)
+      })
+    }
+    return this.#take()
+  }
+
+  #take(): IteratorResult<AgentEvent> {
+    const value = this.#events[this.#next++] as AgentEvent
     if (this.#next === this.#events.length) {
       this.#events.length = 0
       this.#next = 0
     }
-    return event
+    return { done: false, value }
+  }
+
+  #wake(): void {
+    for (const wake of this.#wakes.splice(0)) wake()
   }
 }

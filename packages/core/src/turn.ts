@@ -9,6 +9,21 @@ export interface JsonObject {
   readonly [key: string]: JsonValue
 }
 
+/** Whether two values are written alike, whatever the order of their keys. */
+export function sameJson(a: JsonValue, b: JsonValue): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b
+  if (isList(a) || isList(b)) {
+    return isList(a) && isList(b) && a.length === b.length && a.every((item, at) => sameJson(item, b[at] as JsonValue))
+  }
+  const keys = Object.keys(a)
+  if (keys.length !== Object.keys(b).length) return false
+  return keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key] as JsonValue, b[key] as JsonValue))
+}
+
+function isList(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value)
+}
+
 export const roles = ["system", "user", "assistant", "ipython"] as const
 export type Role = (typeof roles)[number]
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { agent } from "../src/agent.ts"
 import type { Engine, Generation } from "../src/engine.ts"
+import { EngineError } from "../src/error.ts"
 import type { ToolResult } from "../src/event.ts"
 import type { Guard } from "../src/guard.ts"
 import { llamaModel } from "../src/llama-model.ts"
@@ -136,6 +137,40 @@ describe("a read-only tool", () => {
     expect(result.usage.generated).toBe(
       bot.session.turns.flatMap((turn) => ("tokens" in turn ? turn.tokens : [])).length,
     )
+  })
+  it("is told when the engine fails while the model writes", async () => {
+    const log: string[] = []
+    const tool = defineTool("weather", {
+      description: "weather",
+      input: { type: "object" },
+      readOnly: true,
+      execute: (_, { signal }) =>
+        new Promise<null>(() => {
+          log.push("weather")
+          signal.addEventListener("abort", () => log.push("told"))
+        }),
+    })
+    const error = new EngineError({ reason: "device-lost", detail: "The device is gone.", fix: "Load it again." })
+    const engine = slowEngine(tokensOf(text(call), tail, eot), log)
+    const dying: Engine = {
+      ...engine,
+      generate: (prefix, options) => {
+        const generation = engine.generate(prefix, options)
+        return {
+          end: generation.end,
+          cancel: () => generation.cancel(),
+          async *[Symbol.asyncIterator]() {
+            for await (const batch of generation) {
+              yield batch
+              if (log.includes("weather")) throw error
+            }
+          },
+        }
+      },
+    }
+    const bot = await agent({ model: llamaModel({ name: "dying", tokenizer, engine: dying }), tools: [tool] })
+    await expect(bot.run("go")).rejects.toBe(error)
+    expect(log.at(-1)).toBe("told")
   })
   it("is one that the host marked: others wait for the end of the turn", async () => {
     const output = tokensOf(text(call), tail, eot)

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import { describe, expect, it } from "vitest"
 import { Agent, agent, Model } from "../src/effect.ts"
 import { EngineError } from "../src/error.ts"
@@ -55,6 +56,48 @@ describe("the Effect entry", () => {
       return yield* Effect.flip(bot.run("go"))
     })
     expect(await Effect.runPromise(program.pipe(Effect.provide(layer([{ error }]))))).toBe(error)
+  })
+  it("gives the run the clock of whoever started it", async () => {
+    const never: ScriptedReply = {
+      before: (signal) => new Promise((resolve) => signal?.addEventListener("abort", () => resolve())),
+    }
+    const program = Effect.gen(function* () {
+      const bot = yield* agent({ deadlineMs: 3_600_000 })
+      const fiber = yield* Effect.forkChild(bot.run("go"))
+      for (let turn = 0; turn < 10; turn++) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      yield* TestClock.adjust("1 hour")
+      return yield* Fiber.join(fiber)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.merge(
+          TestClock.layer(),
+          Model.layer(async () => scriptedModel([never])),
+        ),
+      ),
+    )
+    expect((await Effect.runPromise(program)).stopReason).toBe("deadline")
+  })
+  it("types and checks a structured answer, and knows what waits for a person", async () => {
+    const write = defineTool("write", {
+      description: "Writes",
+      input: { type: "object" },
+      needsApproval: true,
+      execute: () => Effect.succeed("written"),
+    })
+    const replies = ['{"n": 4}', { calls: [{ name: "write", input: {} }] }, "Done."]
+    const schema = { type: "object", properties: { n: { type: "number" } }, required: ["n"] } as const
+    const program = Effect.gen(function* () {
+      const bot = yield* agent({ tools: [write], approvalKey: "a secret of 32 bytes or so, shared" })
+      const { output } = yield* bot.run("How many?", { output: schema })
+      const n: number | undefined = output?.n
+      yield* bot.run("Write it.")
+      const { pending } = bot
+      if (pending === undefined) return { n, text: "" }
+      const { text } = yield* bot.resume(pending, { "call-0": { kind: "approve" } })
+      return { n, text, turns: bot.session.turns.length }
+    }).pipe(Effect.scoped, Effect.provide(Model.layer(async () => scriptedModel(replies))))
+    expect(await Effect.runPromise(program)).toEqual({ n: 4, text: "Done.", turns: 6 })
   })
   it("aborts the run when its fiber is interrupted, and the session goes on", async () => {
     let told = false

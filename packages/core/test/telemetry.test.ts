@@ -2,6 +2,7 @@ import { context, ROOT_CONTEXT, type Span, trace } from "@opentelemetry/api"
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base"
 import { describe, expect, it } from "vitest"
 import { agent } from "../src/agent.ts"
+import { EngineError } from "../src/error.ts"
 import { telemetry } from "../src/telemetry.ts"
 import { scriptedModel } from "../src/testing.ts"
 import { defineTool } from "../src/tool.ts"
@@ -63,6 +64,28 @@ describe("telemetry", () => {
       "gen_ai.response.finish_reasons": ["end-of-turn"],
     })
     expect(ROOT_CONTEXT).toBeDefined()
+  })
+  it("ends every span with the failure of a run that fails", async () => {
+    const exporter = new InMemorySpanExporter()
+    const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+    const onEvent = telemetry(
+      {
+        tracer: provider.getTracer("test"),
+        active: () => context.active(),
+        withSpan: (parent, span: Span) => trace.setSpan(parent, span),
+        now: () => 1000,
+      },
+      { agent: "helper", model: "llama" },
+    )
+    const error = new EngineError({ reason: "device-lost", detail: "secret device", fix: "Load it again." })
+    const bot = await agent({ model: scriptedModel([{ error }]), onEvent })
+    await expect(bot.run("go")).rejects.toBe(error)
+    const spans = exporter.getFinishedSpans()
+    expect(spans.map(({ name, attributes }) => [name, attributes["error.type"]])).toEqual([
+      ["chat llama", "device-lost"],
+      ["invoke_agent helper", "device-lost"],
+    ])
+    expect(JSON.stringify(spans.map(({ attributes, status }) => [attributes, status]))).not.toContain("secret")
   })
   it("records tokens and durations", async () => {
     const { histograms } = await spansOf()

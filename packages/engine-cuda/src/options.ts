@@ -10,8 +10,8 @@ export type WeightFormat = "as-stored" | "int8" | "int4" | "nf4" | "fp8"
 export const weightFormats: readonly WeightFormat[] = ["as-stored", "int8", "int4", "nf4", "fp8"]
 
 export interface LoadOptions {
-  /** `auto` takes the best device of this build. */
-  readonly device?: "auto" | "cpu"
+  /** `auto` takes a GPU where build and machine have a usable one, and the CPU otherwise; `cuda` fails and says why not. */
+  readonly device?: "auto" | "cpu" | "cuda"
   /** Threads of the CPU backend; default: as many as the machine has, at most 8. */
   readonly threads?: number
   /** Most tokens of prefix and answer together; default and most: what the model was made for. */
@@ -93,6 +93,8 @@ const seed = (value: bigint | number | undefined): bigint => {
 /** The flat form of `LoadOptions`. Throws EngineError `bad-request`. */
 export const loadArguments = (folder: string, options: LoadOptions): NativeLoadOptions => {
   if (typeof folder !== "string") throw bad("The checkpoint folder is no string.", "Give its path.")
+  if (options.device !== undefined && !["auto", "cpu", "cuda"].includes(options.device))
+    throw bad(`device is ${String(options.device)}.`, "Use cuda, cpu or auto.")
   if (options.kvType !== undefined && options.kvType !== "bf16" && options.kvType !== "f32")
     throw bad(`kvType is ${String(options.kvType)}.`, "Use bf16 or f32.")
   if (options.weights !== undefined && !weightFormats.includes(options.weights))

@@ -26,6 +26,7 @@ const variants = [
   {
     name: "tsan",
     sanitize: "thread",
+    // engine_test has the overlap: commands from many threads, the next pass prepared beside the running one.
     programs: ["engine_test", "stepper_test", "stepper_rights_test", "thread_pool_test", "forward_test"],
   },
 ]
@@ -37,7 +38,7 @@ describe("native tests under sanitizers", () => {
       await run("cmake", ["-S", ".", "-B", build, `-DCHASQUI_SANITIZE=${sanitize}`])
       await run("cmake", ["--build", build, "--parallel", "2", ...programs.flatMap((program) => ["--target", program])])
       const chosen = programs.length === 0 ? [] : ["-R", `^(${programs.join("|")})$`]
-      const output = await run("ctest", ["--test-dir", build, "--output-on-failure", ...chosen])
+      const output = await run("ctest", ["--test-dir", build, "--output-on-failure", "--parallel", "2", ...chosen])
       expect(output).toContain("100% tests passed")
     })
   }

@@ -6,7 +6,7 @@ import torch
 from conversation import example
 from draw import Draw
 
-LONGEST = 1088
+LONGEST = 1024  # what is longer loses its end
 BATCHES_PER_POOL = 24
 DRILL_TOKENS_FROM = 200  # smaller ids are single bytes, most of which no text of ours holds
 
@@ -20,9 +20,10 @@ def pool(tokenizer, seed, number, tokens_per_batch, mix, split="train"):
     while tokens < tokens_per_batch * BATCHES_PER_POOL:
         kind = draw.random.choices(kinds, shares)[0]
         item = token_drill(tokenizer, draw.random) if kind == "token drill" else encode(tokenizer, example(draw, kind))
-        if len(item[0]) <= LONGEST:
-            items.append(item)
-            tokens += len(item[0])
+        ids, target = (of_item[:LONGEST] for of_item in item)
+        if any(target):  # a long list of functions may leave no room for a call
+            items.append((ids, target))
+            tokens += len(ids)
     items.sort(key=lambda item: len(item[0]) + draw.random.random() * 16)
     rows = in_rows(items, tokens_per_batch)
     draw.random.shuffle(rows)

@@ -1,8 +1,8 @@
 """Writes evaluation cases for `pnpm eval:tiny` as JSON lines: one free-running episode each, with what the tools will
 find and what the model should call and answer. Words are held out from training; with `--wordings new` the sentences
-are too.
+are too. `--wordings documented` gives the examples of the format's documentation.
 
-    python3 cases.py --count 40 --wordings known > cases.jsonl
+    for wordings in known new documented; do python3 cases.py --count 100 --wordings $wordings; done > cases.jsonl
 
 A search case carries documents for a real search; where the search is meant to fail or an engine's answer is made up,
 the tool's results are part of the case. Python always runs for real.
@@ -12,6 +12,7 @@ import argparse
 import json
 
 from conversation import BEHAVIOURS, MATHS, PYTHON, SEARCH, conversation
+from documented import documented_cases
 from draw import Draw
 
 SCRIPTED_PARAMETERS = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
@@ -20,9 +21,13 @@ SCRIPTED_PARAMETERS = {"type": "object", "properties": {"query": {"type": "strin
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=40, help="cases per behaviour (default %(default)s)")
-    parser.add_argument("--wordings", choices=["known", "new"], default="known")
+    parser.add_argument("--wordings", choices=["known", "new", "documented"], default="known")
     parser.add_argument("--seed", default="free-running")
     option = parser.parse_args()
+    if option.wordings == "documented":
+        for number, documented in enumerate(documented_cases()):
+            print(json.dumps({"id": f"documented-{number}", **documented}, ensure_ascii=False))
+        return
     draw = Draw(option.seed, "test", 1.0 if option.wordings == "new" else 0.0)
     for behaviour in BEHAVIOURS:
         written = 0

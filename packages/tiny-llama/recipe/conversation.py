@@ -13,7 +13,7 @@ from kinds.chat import chat_episode, no_tools_episode
 from kinds.conditions import conditions_episode
 from kinds.drill import drill_episode
 from kinds.facts import fact
-from kinds.function_calls import function_episode
+from kinds.function_calls import NOTHING_FITS, function_episode
 from kinds.function_chain import function_chain
 from kinds.functions import functions, schema
 from kinds.maths import maths_episode
@@ -25,14 +25,18 @@ SEARCH, MATHS, PYTHON = "brave_search", "wolfram_alpha", "code_interpreter"
 WEB = [SEARCH, MATHS]
 
 #: Shares of the kinds in training, in per cent.
-MIX = {"search": 15, "maths": 9, "python": 14, "functions": 36, "several": 14, "chat": 6, "errors": 2, "drill": 4}
+MIX = {"search": 16, "maths": 10, "python": 17, "functions": 33, "several": 15, "chat": 12, "errors": 3, "drill": 1}
+MIXED = ["search"] * 6 + ["maths"] * 3 + ["python"] * 4 + ["chain"] * 2 + ["chat"] * 2
+#: How many episodes follow the first: a system turn with its tools costs tokens that teach nothing.
+FURTHER = [0, 1, 2, 3, 4, 5]
+FUNCTION_EPISODES = [1, 3, 4, 5, 6, 7, 8]
 #: What an evaluation covers.
 BEHAVIOURS = ["search", "maths", "python", "functions", "several", "chat", "errors"]
 
 
 def conversation(draw, kind, single=False):
     """(messages, options of render.segments). `single`: one episode only."""
-    further = 0 if single else draw.choose([0, 0, 0, 1, 1, 2])
+    further = 0 if single else draw.choose(FURTHER)
     setting = {"builtins": None, "tools": None, "date": spoken_date(draw)}
     messages = COMPOSE[kind](draw, setting, further, single)
     persona = draw.pick(SYSTEM_TEXTS)
@@ -79,7 +83,7 @@ def errors(draw, setting, further, _):
 def mixed(draw, setting, count):
     """Further episodes with the built-in tools at hand."""
     with_search = SEARCH in setting["builtins"]
-    names = ["search", "search", "maths", "python", "chat"] if with_search else ["maths", "python", "chat"]
+    names = MIXED if with_search else ["maths", "python", "python", "chat"]
     return [message for _ in range(count) for message in episode(draw, draw.choose(names), setting)]
 
 
@@ -101,10 +105,11 @@ def functions_offered(draw, setting, _, single):
     draw.random.shuffle(offered)
     setting["tools"] = [schema(draw, made) for made in offered]
     messages = []
-    for _ in range(1 if single else draw.choose([1, 1, 2, 3, 4])):
+    for _ in range(1 if single else draw.choose(FUNCTION_EPISODES)):
         talk = not draw.chance(0.96)
         messages += chat_episode(draw, setting["date"]) if talk else function_episode(draw, offered)
-    if draw.chance(0.1):
+    refused = any(message.get("content") == NOTHING_FITS for message in messages)
+    if draw.chance(0.1) and not refused:  # a built-in tool might fit after all
         setting["builtins"] = draw.choose([WEB, [PYTHON], WEB + [PYTHON]])
     return messages
 
@@ -114,7 +119,7 @@ def several(draw, setting, further, _):
         setting["builtins"] = draw.choose([WEB, WEB + [PYTHON], [SEARCH, PYTHON]])
         messages = built_in_chain(draw)
         for _ in range(further):
-            messages += episode(draw, draw.choose(["search", "python", "chat", "chain"]), setting)
+            messages += episode(draw, draw.choose(["search", "python", "chain", "chain"]), setting)
         return messages
     setting["tools"], needed, messages = function_chain(draw)
     if needed == [PYTHON]:

@@ -3,14 +3,16 @@ and one split in, the same stream of draws out. Knows nothing of tools or of mes
 
 A *core* is a sentence with alternatives in square brackets and slots in braces: "[what is|what's] the height of {m}".
 `say` picks a core and puts around it a prefix and a suffix, changes of case, lost punctuation and, rarely, a typo,
-all before the slots are filled, so that names and numbers stay whole. Cores that begin with "!" are held out: the
-training split never uses them.
+all before the slots are filled, so that names and numbers stay whole. `ask` puts a part of a sentence into one of the
+frames of frames.py first. What begins with "!" is held out: the training split never uses it.
 """
 
 import datetime
+import math
 import random
 import re
 
+from frames import FRAMES, IDLE_WORDS
 from words import (
     ASKING,
     CITIES,
@@ -27,17 +29,6 @@ from words import (
     SUFFIXES,
     VOWELS,
 )  # fmt: skip
-
-ORDERS = (
-    "[look up|find|find me|get me|give me|show me|check|please look up|can you look up|search for|I need"
-    "|I am looking for|could you look up|could you get me|would you check|please check|please find|fetch me|bring me"
-    "|pull up|hunt down|try to find|see if you can find|go and find|google]"
-)
-WISHES = (
-    "[I would like to have|I'd love to know|I wonder about|I am curious about|my question is about|it is about"
-    "|we need|we are after|my boss wants|somebody asked me for|I forgot|I cannot remember|remind me of|help me with"
-    "|I have to write down|for my report I need]"
-)
 
 
 class Draw:
@@ -158,23 +149,42 @@ class Draw:
             core = core[: alternatives.start()] + chosen + core[alternatives.end() :]
         return core
 
-    def about(self, noun_phrases, further=()):
-        """Cores for a fact that a noun phrase names, "the height of {m}", as question, statement and order."""
-        cores = []
-        for phrase in noun_phrases:
-            mark, phrase = ("!", phrase[1:]) if phrase.startswith("!") else ("", phrase)
-            asking = self.pick(ASKING)
-            end = "?" if asking.startswith(("Can", "Could", "Do", "Any", "Would", "May")) else "."
-            bare = re.sub("^the ", "[|the |]", phrase)
-            cores += [
-                mark + f"[what is|what's|what is|whats|what would be|what might be|what exactly is] {phrase}?",
-                mark + f"{asking} {phrase}{end}",
-                mark + f"{asking} what {phrase} [is|might be]{end}",
-                mark + bare + "[?||, please|: what is it?| - do you know it?|, any idea?]",
-                mark + f"{ORDERS} {phrase}[.|| for me.| for me, please.| if you can.]",
-                mark + f"{WISHES} {phrase}[.||, please.]",
-            ]
-        return cores + list(further)
+    def ask(self, slots, short=(), **phrasings):
+        """A styled sentence with its slots filled. `phrasings` are parts of sentences by the kind of frame that they
+        stand in: nouns, clauses, questions, orders; `short` are whole sentences. Those marked ! are held out."""
+        return fill(self.style(self.expand(self.framed(short, phrasings))), slots)
+
+    def framed(self, short, phrasings):
+        groups = {kind: list(parts) for kind, parts in {**phrasings, "short": short}.items() if parts}
+        new = {kind: [part for part in parts if part.startswith("!")] for kind, parts in groups.items()}
+        wants_new = self.held_out and self.chance(self.new_wording)
+        if wants_new and any(new.values()) and self.chance(0.6):  # the rest: a known part in a new frame
+            kind, part = self.choose([(kind, part[1:]) for kind, parts in new.items() for part in parts])
+            frames = [frame for frame in FRAMES.get(kind, ()) if not frame.startswith("!")]
+        else:
+            known = {kind: [part for part in parts if part not in new[kind]] for kind, parts in groups.items()}
+            if wants_new and len(known) > 1:
+                known.pop("short", None)  # nothing to put it into
+            kind = self.random.choices([kind for kind in known if known[kind]], weights_of(known))[0]
+            part = self.choose(known[kind])
+            frames = [frame.removeprefix("!") for frame in FRAMES.get(kind, ()) if frame.startswith("!") == wants_new]
+        if kind == "short":
+            return part
+        return self.in_frame(self.choose(frames), self.expand(part))
+
+    def in_frame(self, frame, part):
+        if frame.startswith(("<x>", "[tell me|show me|say")) and self.chance(0.5):
+            part = re.sub("^the ", "", part)
+        asking = self.pick(ASKING) if "<a>" in frame else ""
+        end = "?" if asking.startswith(("Can", "Could", "Do", "Any", "Would", "May")) else self.choose([".", ".", ""])
+        while "<s>" in frame:
+            frame = frame.replace("<s>", self.idle_words(), 1)
+        return self.expand(frame).replace("<x>", part).replace("<a>", asking).replace("<e>", end)
+
+    def idle_words(self):
+        """One to six words that mean nothing here, now and then made up."""
+        words = [self.choose(IDLE_WORDS) if self.chance(0.9) else self.word() for _ in range(self.between(1, 6))]
+        return " ".join(words) + self.choose(["", "", ",", ":", "."])
 
     def style(self, sentence):
         capital = self.chance(0.3) or self.chance(0.8)
@@ -183,11 +193,15 @@ class Draw:
         if self.chance(0.12):
             sentence = sentence.rstrip("?.!")
         prefix = self.pick(PREFIXES)
+        if not prefix and self.chance(0.07):
+            prefix = self.idle_words().capitalize().rstrip(",:.") + self.choose([". ", ", ", ": ", "! ", "? "])
         if prefix and prefix[-2] in ",:" and self.chance(0.7) and sentence[:2] not in ("I ", "I'"):
             sentence = sentence[0].lower() + sentence[1:]
         sentence = prefix + sentence
         if sentence[-1:] in "?.!" and self.chance(0.22):
             sentence += self.pick(SUFFIXES)
+        elif self.chance(0.03):
+            sentence += " " + self.idle_words()
         if self.chance(0.02):
             sentence = self.with_typo(sentence)
         if self.chance(0.02) and "{" not in sentence:
@@ -202,6 +216,11 @@ class Draw:
         word = self.choose(words)
         at = self.random.randrange(word.start() + 1, word.end() - 1)
         return sentence[:at] + sentence[at + 1] + sentence[at] + sentence[at + 2 :]
+
+
+def weights_of(known):
+    """How often a kind of frame is used: one with many parts more often, but not in proportion."""
+    return [math.sqrt(len(parts)) for parts in known.values() if parts]
 
 
 def fill(sentence, slots):

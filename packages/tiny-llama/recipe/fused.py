@@ -9,6 +9,7 @@ import torch
 from llama import EMBEDDING, LAST_NORM, layer_names, rope_tables
 
 BF16 = torch.bfloat16
+QUERIES = 128  # a block of queries in attention
 
 
 def has_bf16_products():
@@ -80,8 +81,8 @@ def layer_forward(config, w, x, delta, shape, tables, where):
     way back needs. `where`: rows that go on to the MLP; nobody reads the others behind the last attention."""
     x, h, scale1 = kernels.add_norm_forward(x, delta, w["norm1"], config.norm_eps)
     q, k, v = kernels.rope_forward(product(h, w["qkv"].t()), *tables, shape, config.head_dim**-0.5)
-    p = kernels.causal_softmax_forward(product(q, k.transpose(1, 2)))
-    attended = kernels.join_heads(product(p, v), shape)
+    p, attended = attention_forward(q, k, v)
+    attended = kernels.join_heads(attended, shape)
     delta = product(attended, w["o"].t())
     kept = x
     if where is not None:
@@ -107,15 +108,56 @@ def layer_backward(config, w, saved, d_x, d_delta, shape, tables, where):
         d_x, d_delta = spread(d_x, where, len(x)), spread(d_delta, where, len(x))
     gradient["o"] = product(d_delta.t(), attended).float()
     d_attended = kernels.split_heads(product(d_delta, w["o"]), shape)
-    dv = product(p.transpose(1, 2), d_attended)
-    d_scores = kernels.causal_softmax_backward(p, product(d_attended, v.transpose(1, 2)))
-    dq, dk = product(d_scores, k), product(d_scores.transpose(1, 2), q)
+    dq, dk, dv = attention_backward(q, k, v, p, d_attended)
     d_qkv = kernels.rope_backward(*tables, shape, config.head_dim**-0.5, dq, dk, dv)
     joined = product(d_qkv.t(), h).float()
     query, key = config.heads * config.head_dim, config.kv_heads * config.head_dim
     gradient["q"], gradient["k"], gradient["v"] = joined.split([query, key, key])
     d_x, d_delta, gradient["norm1"] = kernels.add_norm_backward(x, w["norm1"], scale1, d_x, product(d_qkv, w["qkv"]))
     return d_x, d_delta, gradient
+
+
+def blocks(length):
+    """[start, end) of blocks of queries: the keys behind a block's end need no product."""
+    return [(start, min(start + QUERIES, length)) for start in range(0, length, QUERIES)]
+
+
+def queries(by_head, length, start, end):
+    """The positions from start to end of each head of a group."""
+    part = by_head.view(by_head.shape[0], -1, length, by_head.shape[-1])[:, :, start:end]
+    return part.reshape(by_head.shape[0], -1, by_head.shape[-1])
+
+
+def attention_forward(q, k, v):
+    """q (groups, heads of a group * length, head_dim), k and v (groups, length, head_dim). Gives the probabilities by
+    block and what is attended to, laid out as q."""
+    length = k.shape[1]
+    probabilities, attended = [], torch.empty_like(q)
+    for start, end in blocks(length):
+        scores = product(queries(q, length, start, end), k[:, :end].transpose(1, 2)).contiguous()
+        p = kernels.causal_softmax_forward(scores, end - start, start)
+        put(attended, length, start, end, product(p, v[:, :end]))
+        probabilities.append(p)
+    return probabilities, attended
+
+
+def attention_backward(q, k, v, probabilities, d_attended):
+    """(dq, dk, dv)"""
+    length = k.shape[1]
+    dq, dk, dv = torch.empty_like(q), torch.zeros(k.shape), torch.zeros(v.shape)
+    for (start, end), p in zip(blocks(length), probabilities):
+        d_block = queries(d_attended, length, start, end)
+        dv[:, :end] += product(p.transpose(1, 2), d_block)
+        d_scores = product(d_block, v[:, :end].transpose(1, 2)).contiguous()
+        d_scores = kernels.causal_softmax_backward(p, d_scores, end - start, start)
+        put(dq, length, start, end, product(d_scores, k[:, :end]))
+        dk[:, :end] += product(d_scores.transpose(1, 2), queries(q, length, start, end))
+    return dq, dk.to(BF16), dv.to(BF16)
+
+
+def put(by_head, length, start, end, part):
+    whole = by_head.view(by_head.shape[0], -1, length, by_head.shape[-1])
+    whole[:, :, start:end] = part.view(whole.shape[0], whole.shape[1], end - start, whole.shape[3])
 
 
 def spread(rows, where, count):

@@ -133,13 +133,14 @@ void rope_backward(int64_t B, int64_t T, int64_t H, int64_t K, int64_t hd, bf16 
     }
 }
 
-/* Softmax over the visible part of each row of scores (rows, T), in place; row r is position r % T. T is at most LONGEST. */
+/* Softmax over the visible part of each row of scores (rows, T), in place, for a block of queries: row r is position
+   first + r % block. T is at most LONGEST. */
 enum { LONGEST = 4096 };
-void causal_softmax_forward(int64_t rows, int64_t T, bf16 *scores) {
+void causal_softmax_forward(int64_t rows, int64_t T, int64_t block, int64_t first, bf16 *scores) {
 #pragma omp parallel for schedule(static, 64)
   for (int64_t r = 0; r < rows; r++) {
     bf16 *row = scores + r * T;
-    int64_t n = r % T + 1;
+    int64_t n = first + r % block + 1;
     float largest = -1e30f, total = 0, value[LONGEST];
     for (int64_t j = 0; j < n; j++) {
       value[j] = to_float(row[j]);
@@ -152,12 +153,12 @@ void causal_softmax_forward(int64_t rows, int64_t T, bf16 *scores) {
 }
 
 /* d_scores from d_probabilities, in place. */
-void causal_softmax_backward(int64_t rows, int64_t T, const bf16 *probabilities, bf16 *gradient) {
+void causal_softmax_backward(int64_t rows, int64_t T, int64_t block, int64_t first, const bf16 *probabilities, bf16 *gradient) {
 #pragma omp parallel for schedule(static, 64)
   for (int64_t r = 0; r < rows; r++) {
     const bf16 *p = probabilities + r * T;
     bf16 *g = gradient + r * T;
-    int64_t n = r % T + 1;
+    int64_t n = first + r % block + 1;
     float inner = 0;
     for (int64_t j = 0; j < n; j++) inner += to_float(p[j]) * to_float(g[j]);
     for (int64_t j = 0; j < n; j++) g[j] = to_bf16(to_float(p[j]) * (to_float(g[j]) - inner));

@@ -93,13 +93,16 @@ def rope_backward(cos, sin, shape, factor, dq, dk, dv):
     return d_qkv
 
 
-def causal_softmax_forward(scores):
-    run("causal_softmax_forward", scores.numel() // scores.shape[-1], scores.shape[-1], scores)
+def causal_softmax_forward(scores, block, first):
+    """`scores`: (heads, rows, keys); a row's position is `first` plus its number modulo `block`."""
+    width = scores.shape[-1]
+    run("causal_softmax_forward", scores.numel() // width, width, block, first, scores)
     return scores
 
 
-def causal_softmax_backward(probabilities, gradient):
-    run("causal_softmax_backward", gradient.numel() // gradient.shape[-1], gradient.shape[-1], probabilities, gradient)
+def causal_softmax_backward(probabilities, gradient, block, first):
+    width = gradient.shape[-1]
+    run("causal_softmax_backward", gradient.numel() // width, width, block, first, probabilities, gradient)
     return gradient
 
 

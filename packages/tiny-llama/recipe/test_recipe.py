@@ -8,12 +8,15 @@ import importlib.util
 import io
 import json
 import pathlib
+import re
 import tempfile
 import unittest
+from unittest import mock
 
 import render
-from conversation import COMPOSE, conversation, example
+from conversation import BEHAVIOURS, COMPOSE, conversation, example
 from draw import Draw
+from frames import FRAMES
 from kinds.functions import function
 from tokenizer import SPECIAL_TOKENS, Tokenizer
 from words import HELD_OUT_CITIES, HELD_OUT_FIRST_NAMES, HELD_OUT_LAST_NAMES
@@ -32,6 +35,18 @@ class Conversations(unittest.TestCase):
         text = "\n".join(part for kind in COMPOSE for _ in range(80) for part, _ in example(draw, kind))
         names = HELD_OUT_CITIES + HELD_OUT_FIRST_NAMES + HELD_OUT_LAST_NAMES
         self.assertEqual([name for name in names if name in text], [])
+
+    def test_training_never_shows_a_held_out_frame_and_the_test_split_does(self):
+        marked = [frame[1:] for frames in FRAMES.values() for frame in frames if frame.startswith("!")]
+        literals = [max(re.split("<x>|[?]", frame), key=len).strip() for frame in marked]
+        self.assertGreater(len(literals), 8)
+        texts = {}
+        for split, new_wording in (("train", 0.0), ("test", 1.0)):
+            draw = Draw("frames", split, new_wording)
+            parts = [part for kind in BEHAVIOURS for _ in range(120) for part, _ in example(draw, kind)]
+            texts[split] = "\n".join(parts).lower()
+        self.assertEqual([one for one in literals if one.lower() in texts["train"]], [])
+        self.assertEqual([one for one in literals if one.lower() not in texts["test"]], [])
 
     def test_every_conversation_ends_with_a_turn_of_the_assistant(self):
         draw = Draw("shape", "test", 0.5)
@@ -164,8 +179,8 @@ class Tokens(unittest.TestCase):
 @needs("torch")
 class Training(unittest.TestCase):
     def test_the_fused_gradients_are_those_of_autograd(self):
+        import fused
         import torch
-        from fused import loss_and_gradients
         from llama import Config, initial_weights
         from optimiser import autograd_loss_and_gradients
 
@@ -174,7 +189,8 @@ class Training(unittest.TestCase):
         torch.manual_seed(0)
         ids, wanted, where = torch.randint(0, 300, (3, 40)), torch.randint(0, 300, (3, 40)), torch.arange(0, 120, 3)
         exact, expected = autograd_loss_and_gradients(config, weights, ids, wanted, where)
-        loss, found = loss_and_gradients(config, weights, ids, wanted, where)
+        with mock.patch.object(fused, "QUERIES", 16):  # three blocks, the last one short
+            loss, found = fused.loss_and_gradients(config, weights, ids, wanted, where)
         self.assertAlmostEqual(loss, exact, delta=0.02)
         self.assertEqual(set(found), set(expected))
         for name in expected:
@@ -216,6 +232,34 @@ class Training(unittest.TestCase):
         for name, weight in states[0]["weights"].items():
             self.assertTrue(torch.equal(weight, states[1]["weights"][name]), name)
 
+    def test_muon_brings_all_singular_values_near_one(self):
+        import torch
+        from optimiser import orthogonal
+
+        torch.manual_seed(0)
+        for shape in ((2, 24, 64), (2, 64, 24)):
+            values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+            self.assertGreater(float(values.min()), 0.5)
+            self.assertLess(float(values.max()), 1.5)
+
+    def test_the_rate_is_level_and_ends_at_nothing(self):
+        import train
+
+        option = train.options(["run", "--steps", "100", "--warming", "10", "--decay", "20", "--rate", "1"])
+        rates = [train.rate_at(step, option) for step in range(101)]
+        self.assertEqual((rates[4], rates[10], rates[80], rates[90], rates[100]), (0.5, 1, 1, 0.5, 0))
+
+    def test_a_run_can_start_from_a_checkpoint(self):
+        import torch
+
+        from checkpoint import read_weights
+
+        with tempfile.TemporaryDirectory() as folder:
+            run(pathlib.Path(folder), "--init", str(CHECKPOINT), "--stop-after", "1")
+            state = torch.load(pathlib.Path(folder, "state.pt"))
+        for name, weight in read_weights(CHECKPOINT).items():
+            self.assertLess(float((state["weights"][name] - weight.float()).abs().max()), 0.1, name)
+
     def test_an_exported_run_equals_the_numpy_forward(self):
         from export import export
 
@@ -235,7 +279,7 @@ def run(folder, *arguments):
     folder.mkdir(exist_ok=True)
     (folder / "tokenizer.json").write_bytes((CHECKPOINT / "tokenizer.json").read_bytes())
     with contextlib.redirect_stdout(io.StringIO()):
-        fixed = ["--steps", "2", "--tokens", "256", "--evaluate-every", "2", "--evaluate-on", "1"]
+        fixed = ["--steps", "2", "--tokens", "256", "--workers", "2", "--evaluate-every", "2", "--evaluate-on", "1"]
         train.main(train.options([str(folder), *fixed, *arguments]))
 
 

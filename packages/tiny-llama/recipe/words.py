@@ -69,10 +69,18 @@ NOUNS = listed(
     order, ticket, table, room, flight, hotel, invoice, payment, meeting, event, report, task, project,
     customer, account, contact, product, shipment, package, booking, reservation, appointment, reminder,
     message, email, document, photo, song, playlist, recipe, course, lesson, car, bike, train, bus, loan,
-    refund, coupon, review, profile, forecast, price, stock, score, route, map, sensor, device, lamp, camera,
-    server, database, backup, user, group, team, vote, survey, budget, salary, contract, license, visa,
-    passport, parcel, menu, gift, trip, tour, museum, concert, movie, game, book, article, alert, timer, alarm,
-    note
+    apartment, office, desk, chair, window, door, garage, kitchen, house, boat, truck, taxi, tram, road, bridge,
+    tower, farm, field, tree, flower, dog, cat, horse, doctor, nurse, teacher, student, class, exam, grade,
+    school, library, letter, newspaper, magazine, chapter, page, poem, picture, painting, video, phone, laptop,
+    printer, screen, cable, battery, engine, wheel, tire, machine, tool, hammer, box, bag, bottle, cup, plate,
+    knife, meal, dinner, lunch, breakfast, pizza, cake, bread, coffee, tea, shirt, shoe, coat, hat, ring, watch,
+    clock, key, card, coin, bill, fee, fine, tax, grant, fund, bank, shop, store, market, factory, company,
+    partner, supplier, worker, driver, pilot, guest, visitor, member, friend, child, player, club, match, race,
+    prize, medal, plan, idea, rule, law, case, court, vaccine, allergy, diet, muscle, file, folder, image,
+    domain, website, password, token, branch, commit, refund, coupon, review, profile, forecast, price, stock,
+    score, route, map, sensor, device, lamp, camera, server, database, backup, user, group, team, vote, survey,
+    budget, salary, contract, license, visa, passport, parcel, menu, gift, trip, tour, museum, concert, movie,
+    game, book, article, alert, timer, alarm, note
     """
 )
 HELD_OUT_NOUNS = listed(
@@ -84,14 +92,27 @@ HELD_OUT_NOUNS = listed(
 VERBS = listed(
     """
     get, find, book, create, cancel, send, check, update, delete, add, search, track, order, open, close, start,
-    stop, schedule, rename, move, copy, share, archive, list, show, reserve, assign, approve, reject, print
+    stop, schedule, rename, move, copy, share, archive, list, show, reserve, assign, approve, reject, print,
+    activate, adjust, analyze, arrange, attach, block, borrow, build, buy, call, charge, claim, clean, collect,
+    compare, compose, confirm, connect, count, deactivate, deliver, deploy, describe, design, disable, dispatch,
+    donate, download, draft, edit, enable, estimate, examine, export, extend, file, finish, fix, forward, grade,
+    hide, hire, hold, import, install, invite, join, launch, lease, load, log, mail, mark, measure, merge,
+    modify, monitor, mute, note, notify, pack, paint, park, pause, pay, pick, plan, play, post, prepare,
+    process, purchase, rate, read, rebook, receive, recommend, record, refill, refund, release, reload, remove,
+    renew, rent, repair, repeat, replace, report, request, reset, resend, restart, restore, resume, return,
+    review, save, scan, select, sell, ship, sign, sort, split, store, submit, suspend, swap, tag, test, train,
+    translate, unlink, upload, validate, verify, view, wash, weigh, withdraw, wrap
     """
 )
 HELD_OUT_VERBS = listed("fetch, register, transfer, inspect, lock, publish")
 ATTRIBUTES = listed(
     """
     status, price, owner, location, date, size, weight, color, address, total, name, type, balance, rating,
-    schedule, temperature, duration, capacity, history, cost
+    schedule, temperature, duration, capacity, history, cost, age, amount, author, brand, brightness, category,
+    code, condition, count, depth, description, discount, distance, email, fee, floor, format, height, id,
+    index, label, language, length, level, limit, material, mode, model, note, number, origin, phone, position,
+    power, priority, progress, quality, quantity, rank, reason, result, revenue, role, route, score, speed,
+    state, stock, summary, tax, time, title, url, user, value, volume, width, year
     """
 )
 HELD_OUT_ATTRIBUTES = listed("deadline, manager, mileage, warranty, version")
@@ -127,7 +148,7 @@ UNIT_PAIRS = [
 ]
 
 #: Sentence beginnings; those marked ! are held out.
-PREFIXES = [""] * 22 + [
+PREFIXES = [""] * 80 + [
     "Hi, ",
     "Hi! ",
     "Hello, ",
@@ -161,17 +182,67 @@ PREFIXES = [""] * 22 + [
     "If you have time, ",
     "When you can, ",
     "Task: ",
+    "Hello! I have a question. ",
+    "Hi there! ",
+    "Sorry to bother you, ",
+    "Now then, ",
+    "OK then: ",
+    "All right, ",
+    "Right, ",
+    "Great. ",
+    "I was thinking: ",
+    "Just a question: ",
+    "Can I ask something? ",
+    "May I ask: ",
+    "Let me ask: ",
+    "Let me see. ",
+    "Pardon me, ",
+    "Wondering about this: ",
+    "For work: ",
+    "For a friend: ",
+    "Something else: ",
+    "Another question: ",
+    "Last question: ",
+    "Here is a thing: ",
+    "Yo, ",
+    "Dear friend, ",
+    "Assistant, ",
+    "Chasqui, ",
+    "Thank you. ",
+    "Very good. ",
+    "Help! ",
+    "Please help me. ",
+    "Please, ",
+    "Could you please help? ",
+    "I am in a hurry. ",
+    "A little question: ",
+    "I am curious. ",
     "!Excuse me, ",
     "!Just wondering, ",
     "!Let us see. ",
 ]
-SUFFIXES = [""] * 14 + [
+SUFFIXES = [""] * 20 + [
     " Thanks!",
     " Thank you.",
     " Please check.",
     " I need it for work.",
     " Please be quick.",
     " Thanks in advance.",
+    " I need to know.",
+    " I want to be sure.",
+    " Take your time.",
+    " I am curious.",
+    " It is for my school.",
+    " It is important.",
+    " That is all.",
+    " Be brief.",
+    " Thx!",
+    " Thank you very much!",
+    " Bye!",
+    " Let me know.",
+    " Please help.",
+    " Just asking.",
+    " I would really like that.",
     "!  I would like to know.",
     "! Cheers!",
 ]
@@ -199,6 +270,31 @@ ASKING = [
     "I was asked",
     "I have to find out",
     "I must know",
+    "I am wondering",
+    "I was wondering",
+    "Are you able to tell me",
+    "Are you able to find out",
+    "Is it possible to find out",
+    "Could you say",
+    "Could you check",
+    "Can you check",
+    "Can you look up",
+    "Could you please tell me",
+    "Can you please tell me",
+    "Do you perhaps know",
+    "Please say",
+    "Please check",
+    "Look up",
+    "I have to know",
+    "We need to know",
+    "We want to know",
+    "I am curious",
+    "I have no idea",
+    "Have you any idea",
+    "You surely know",
+    "Help me see",
+    "I would love to know",
+    "Somebody wants to know",
     "!Any idea",
     "!Would you find out",
 ]

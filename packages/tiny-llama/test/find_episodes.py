@@ -5,11 +5,12 @@ a few sentences, Python in a fresh interpreter, custom functions from a table), 
 kept only if it is right in every variation of the surroundings: system text, date, built-in tools offered, further
 search hits, quoting of the Python result. The variations are drawn from a fixed seed.
 
-    python3 find_episodes.py            # needs python3-numpy and python3-regex; about ten minutes on one core
+    python3 find_episodes.py            # needs python3-numpy and python3-regex; about five minutes on two cores
     python3 find_episodes.py ID ...     # these only, episodes.json untouched
 """
 
 import json
+import multiprocessing
 import pathlib
 import random
 import re
@@ -42,26 +43,38 @@ PLAIN = {"system": SYSTEM_TEXTS[0], "date": DATES[0], "other_hits": [], "fact_at
 
 
 def main():
-    model, tokenizer = NumpyLlama(CHECKPOINT), Tokenizer(CHECKPOINT / "tokenizer.json")
     candidates = json.loads((HERE / "candidates.json").read_text())
     chosen = sys.argv[1:]
     kept = []
-    for candidate in candidates:
-        if chosen and candidate["id"] not in chosen:
-            continue
-        outcomes = [run(model, tokenizer, candidate, surroundings) for surroundings in variations()]
-        passed = sum(is_right(candidate, outcome) for outcome in outcomes)
-        print(f"{passed:3}/{len(outcomes)} {candidate['id']}: {candidate['question']}", flush=True)
-        for outcome in outcomes:
-            if not is_right(candidate, outcome):
-                print("        ", [step["call"] for step in outcome["steps"]], outcome["answer"], flush=True)
-                break
-        if passed == len(outcomes):
-            kept.append(describe(candidate, outcomes[0], passed))
+    with multiprocessing.Pool(initializer=load) as pool:
+        wanted = [candidate for candidate in candidates if not chosen or candidate["id"] in chosen]
+        for candidate, outcomes in zip(wanted, pool.imap(try_out, wanted)):
+            passed = sum(is_right(candidate, outcome) for outcome in outcomes)
+            print(f"{passed:3}/{VARIATIONS} {candidate['id']}: {candidate['question']}", flush=True)
+            if passed == VARIATIONS:
+                kept.append(describe(candidate, outcomes[0], passed))
+            else:
+                print("        ", [step["call"] for step in outcomes[-1]["steps"]], outcomes[-1]["answer"], flush=True)
     if chosen:
         return
     (HERE / "episodes.json").write_text(json.dumps(kept, ensure_ascii=False, indent=2) + "\n")
     print(f"{len(kept)} of {len(candidates)} candidates kept")
+
+
+def load():
+    """Of each process; they share no memory."""
+    global model, tokenizer
+    model, tokenizer = NumpyLlama(CHECKPOINT), Tokenizer(CHECKPOINT / "tokenizer.json")
+
+
+def try_out(candidate):
+    """The outcomes of all variations up to the first wrong one."""
+    outcomes = []
+    for surroundings in variations():
+        outcomes.append(run(model, tokenizer, candidate, surroundings))
+        if not is_right(candidate, outcomes[-1]):
+            break
+    return outcomes
 
 
 def variations():

@@ -1,5 +1,5 @@
 /** The options of commands that run an agent, and the agent that they describe. */
-import type { RunOptions, Tool } from "@chasqui/core"
+import type { Tool } from "@chasqui/core"
 import { weightFormats } from "@chasqui/engine-cuda"
 import { remoteChat } from "@chasqui/engine-remote"
 import { type AgentOptions, agent } from "../agent.ts"
@@ -19,6 +19,7 @@ export const agentOptions = {
   threads: { type: "string" },
   weights: { type: "string" },
   adapter: { type: "string" },
+  device: { type: "string" },
 } as const
 
 type Values = { readonly [Name in keyof typeof agentOptions]?: string | undefined }
@@ -34,15 +35,11 @@ export const agentHelp = `  --model DIR        a Llama checkpoint in Hugging Fac
   --seed N           makes sampling repeatable
   --threads N        CPU threads
   --weights FORMAT   quantise the weights on load: ${weightFormats.join(", ")}
-  --adapter DIR      a LoRA adapter in PEFT's layout`
+  --adapter DIR      a LoRA adapter in PEFT's layout
+  --device NAME      cuda, cpu, or auto: a GPU where there is one (default: auto)`
 
 /** Under what name the adapter of --adapter is loaded. */
 const adapterName = "adapter"
-
-/** The options of each run. */
-export function runOptionsFrom(values: Values): RunOptions {
-  return values.adapter === undefined ? {} : { adapter: adapterName }
-}
 
 export function agentFrom(values: Values, tools: readonly Tool[], more: Partial<AgentOptions> = {}) {
   const temperature = numberOption("temperature", values.temperature, 0)
@@ -53,6 +50,7 @@ export function agentFrom(values: Values, tools: readonly Tool[], more: Partial<
     tools,
     system: values.system ?? "You are a helpful assistant.",
     maxSteps: numberOption("max-steps", values["max-steps"], 1) ?? 8,
+    ...(values.adapter !== undefined && { adapter: adapterName }),
     ...(values.date !== undefined && { prompt: { date: values.date } }),
     ...(maxTokens !== undefined && { maxTokens }),
     sampling: { ...(temperature !== undefined && { temperature }), ...(seed !== undefined && { seed }) },
@@ -62,10 +60,12 @@ export function agentFrom(values: Values, tools: readonly Tool[], more: Partial<
 
 function modelFrom(values: Values): NonNullable<AgentOptions["model"]> {
   const threads = numberOption("threads", values.threads, 1)
+  const device = deviceOption(values.device)
   const weights = oneOf("weights", values.weights, weightFormats)
   if (values.server === undefined) {
     return llama(values.model, {
       ...(threads !== undefined && { threads }),
+      ...(device !== undefined && { device }),
       ...(weights !== undefined && { weights }),
       ...(values.adapter !== undefined && { adapters: { [adapterName]: values.adapter } }),
     })
@@ -78,4 +78,9 @@ function modelFrom(values: Values): NonNullable<AgentOptions["model"]> {
   if (!URL.canParse(values.server)) throw new UsageError(`--server takes a URL, not ${JSON.stringify(values.server)}.`)
   const apiKey = process.env.CHASQUI_API_KEY
   return remoteChat({ baseUrl: values.server, model: values.model, ...(apiKey && { apiKey }) })
+}
+
+function deviceOption(value: string | undefined): "auto" | "cpu" | "cuda" | undefined {
+  if (value === undefined || value === "auto" || value === "cpu" || value === "cuda") return value
+  throw new UsageError(`--device takes cuda, cpu or auto, not ${JSON.stringify(value)}.`)
 }

@@ -48,10 +48,18 @@ export async function main(args: readonly string[], terminal: Terminal = process
     }
     return await command.run(rest, terminal)
   } catch (thrown) {
-    terminal.err(`chasqui ${name}: ${visible(thrown instanceof Error ? thrown.message : String(thrown))}\n`)
+    const message = thrown instanceof Error ? thrown.message : String(thrown)
+    terminal.err(rest.includes("--json") ? jsonError(thrown, message) : `chasqui ${name}: ${visible(message)}\n`)
     if (process.env.CHASQUI_DEBUG && thrown instanceof Error) terminal.err(`${thrown.stack}\n`)
     return thrown instanceof UsageError ? 2 : 1
   }
+}
+
+/** For the program that asked for JSON: the same failure as one line. */
+function jsonError(thrown: unknown, message: string): string {
+  const { reason } = (thrown ?? {}) as { reason?: unknown }
+  const code = thrown instanceof UsageError ? "usage" : typeof reason === "string" ? reason : "failed"
+  return `${JSON.stringify({ error: { code, message } })}\n`
 }
 
 async function help(name: string | undefined): Promise<string> {
@@ -67,6 +75,6 @@ function overview(): string {
 Commands:
 ${lines.join("\n")}
 
-chasqui help <command> shows its options.
+chasqui help <command> shows its options. With --json a command answers, and fails, in JSON lines.
 `
 }

@@ -1,8 +1,8 @@
 /** `chasqui run`: answers one question with tools, and shows every step of the way or writes the trace. */
-import type { AgentEvent, RunOptions, RunResult, Tool } from "@chasqui/core"
+import type { AgentEvent, RunResult, Tool } from "@chasqui/core"
 import { traceHeader, traceLine } from "@chasqui/core"
 import type { Agent } from "../agent.ts"
-import { agentFrom, agentHelp, agentOptions, runOptionsFrom } from "./agent-options.ts"
+import { agentFrom, agentHelp, agentOptions } from "./agent-options.ts"
 import type { Command, ExitCode } from "./command.ts"
 import { defaultQuestion } from "./default-question.ts"
 import { readOptions } from "./options.ts"
@@ -35,37 +35,27 @@ async function runQuestion(args: readonly string[], terminal: Terminal): Promise
   const question = positionals.length > 0 ? positionals.join(" ") : defaultQuestion
   const tools = await chosenTools({ documents: values.documents, plugins: values.plugin ?? [] })
   await using bot = await agentFrom(values, tools)
-  const asked = { question, options: runOptionsFrom(values) }
-  const result = values.json ? await writeTrace(bot, asked, terminal) : await show(bot, asked, tools, terminal)
+  const result = values.json ? await writeTrace(bot, question, terminal) : await show(bot, question, tools, terminal)
   return result.stopReason === "end-of-turn" ? 0 : result.stopReason === "aborted" ? 130 : 3
 }
 
-interface Asked {
-  readonly question: string
-  readonly options: RunOptions
-}
-
-async function show(bot: Agent, asked: Asked, tools: readonly Tool[], terminal: Terminal): Promise<RunResult> {
+async function show(bot: Agent, question: string, tools: readonly Tool[], terminal: Terminal): Promise<RunResult> {
   const { out, style } = terminal
   out(style.dim(`model   ${visible(bot.model.info.name)}\n`))
   out(style.dim(`tools   ${visible(describeTools(tools))}\n\n`))
-  out(style.bold(`? ${visible(asked.question)}\n\n`))
-  return follow(bot, asked, transcriptView(terminal))
+  out(style.bold(`? ${visible(question)}\n\n`))
+  return follow(bot, question, transcriptView(terminal))
 }
 
-async function writeTrace(bot: Agent, asked: Asked, { out }: Terminal): Promise<RunResult> {
+async function writeTrace(bot: Agent, question: string, { out }: Terminal): Promise<RunResult> {
   out(traceLine(traceHeader(bot.session, bot.model)))
   const start = performance.now()
-  return follow(bot, asked, (event) => out(traceLine({ ...event, atMs: Math.round(performance.now() - start) })))
+  return follow(bot, question, (event) => out(traceLine({ ...event, atMs: Math.round(performance.now() - start) })))
 }
 
 /** Runs to the end; an interrupt from the keyboard ends the run and not the program. */
-async function follow(
-  bot: Agent,
-  { question, options }: Asked,
-  listen: (event: AgentEvent) => void,
-): Promise<RunResult> {
-  const stream = bot.stream(question, options)
+async function follow(bot: Agent, question: string, listen: (event: AgentEvent) => void): Promise<RunResult> {
+  const stream = bot.stream(question)
   const interrupt = () => stream.cancel()
   process.once("SIGINT", interrupt)
   try {

@@ -29,6 +29,14 @@ export function transcriptView({ out, style }: Terminal): (event: AgentEvent) =>
       case "step-end":
         steps.push(event)
         return
+      case "guard-stop":
+        return line(style.bad(`forbidden by a guard (${event.stage}): ${visible(event.reason)}`))
+      case "transcript-replaced":
+        return line(
+          style.dim(`${visible(event.by)} (${event.reason}): ${event.lostTokens} tokens have to be read again`),
+        )
+      case "run-failed":
+        return line(style.bad(`failed: ${visible(event.message)}`))
       case "run-end":
         if (!newline) line("")
         if (event.stopReason !== "end-of-turn") line(style.bad(`stopped: ${event.stopReason}`))

@@ -166,6 +166,93 @@ TEST(a_cancel_is_answered_in_the_middle_of_a_pass) {
   CHECK_EQ(engine->metrics().requests_ended, int64_t{3});
 }
 
+namespace {
+
+// A model that stops at the beginning of a pass until it is told to go on.
+class Gate {
+ public:
+  explicit Gate(int32_t at) : at_(at) {}
+  void pass() {
+    if (++passes_ >= at_) open_.wait(false);
+  }
+  void await() const {
+    while (passes_ < at_) std::this_thread::yield();
+  }
+  void open() {
+    open_ = true;
+    open_.notify_all();
+  }
+
+ private:
+  int32_t at_;
+  std::atomic<int32_t> passes_ = 0;
+  std::atomic<bool> open_ = false;
+};
+
+std::unique_ptr<Engine> gated_engine(Listener* listener, Gate* gate, std::vector<int32_t>* sizes) {
+  auto forward = std::make_unique<fake::FakeForward>(fake::Shape{.n_pages = 48});
+  forward->before_run = [gate] { gate->pass(); };
+  forward->sizes = sizes;
+  auto stepper = std::make_unique<Stepper>(std::move(forward), StepperOptions{});
+  return std::make_unique<Engine>(std::move(stepper), [listener] { listener->notify(); });
+}
+
+// Waits, as long as it takes, for a figure of the engine.
+template <typename Figure>
+void await(const Engine& engine, Figure figure, int32_t wanted) {
+  while (figure(engine.metrics()) != wanted) std::this_thread::yield();
+}
+
+}  // namespace
+
+TEST(the_next_pass_is_prepared_while_the_model_computes) {
+  Listener listener;
+  Gate gate(4);
+  std::vector<int32_t> sizes;  // sequences of each pass
+  const std::unique_ptr<Engine> engine = gated_engine(&listener, &gate, &sizes);
+  engine->submit(request_of(1, 30));
+  gate.await();
+  // The fourth pass is running and will not end before it is let. What comes now is admitted, pages and all.
+  engine->submit(request_of(2, 5));
+  engine->submit(request_of(3, 5));
+  await(*engine, [](const EngineMetrics& metrics) { return metrics.now.n_running; }, 3);
+  CHECK_EQ(engine->metrics().steps, int64_t{3});
+  // A request that cannot run is told so at once.
+  Request bad = request_of(4, 5);
+  bad.tokens.push_back(64);
+  engine->submit(std::move(bad));
+  listener.listen(engine.get(), 1);
+  CHECK_REASON(listener.ends[4].failure, Reason::kBadRequest);
+  CHECK_EQ(engine->metrics().steps, int64_t{3});
+  gate.open();
+  listener.listen(engine.get(), 4);
+  CHECK_EQ(sizes[3], 1);
+  CHECK_EQ(sizes[4], 3);  // the very next pass
+  for (uint64_t id = 1; id <= 3; ++id) CHECK_EQ(listener.output[id].size(), size_t{id == 1 ? 30u : 5u});
+}
+
+TEST(what_stands_behind_a_cancel_waits_for_its_pages) {
+  Listener listener;
+  Gate gate(6);
+  const std::unique_ptr<Engine> engine = gated_engine(&listener, &gate, nullptr);
+  engine->submit(request_of(40, 30));
+  gate.await();
+  engine->cancel(40);
+  listener.listen(engine.get(), 1);
+  Request next = request_of(41, 3);
+  next.tokens = request_of(40, 1).tokens;
+  next.tokens.insert(next.tokens.end(), listener.output[40].begin(), listener.output[40].end());
+  const auto length = static_cast<int32_t>(next.tokens.size());
+  engine->submit(std::move(next));
+  for (int32_t i = 0; i < 100; ++i) {
+    CHECK_EQ(engine->metrics().now.n_running, 1);
+    std::this_thread::yield();
+  }
+  gate.open();
+  listener.listen(engine.get(), 2);
+  CHECK_EQ(listener.ends[41].usage.cached, length - 1);
+}
+
 TEST(an_engine_can_go_without_a_word) {
   for (int32_t round = 0; round < 20; ++round) {
     Listener listener;

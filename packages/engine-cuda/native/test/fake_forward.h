@@ -3,6 +3,7 @@
 // wrong token. The same function of plain token lists is the oracle.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -38,6 +39,13 @@ inline std::vector<float> logits_after(const std::vector<int32_t>& tokens, int32
   return logits;
 }
 
+// log(sum(exp(logits))), in double precision.
+inline double log_sum_exp(const std::vector<float>& logits) {
+  double total = 0.0;
+  for (const float logit : logits) total += std::exp(static_cast<double>(logit));
+  return std::log(total);
+}
+
 struct Shape {
   int32_t vocab = 64;
   int32_t context = 512;
@@ -57,6 +65,7 @@ class FakeForward final : public chasqui::Forward {
 
   chasqui::Status run(const std::vector<chasqui::BatchSpan>& spans, float* logits) override {
     ++n_runs;
+    if (sizes != nullptr) sizes->push_back(static_cast<int32_t>(spans.size()));
     if (before_run) before_run();
     if (n_runs == fail_at_run) return chasqui::failure(fail_with, "The fake device failed.", "Nothing to do.");
     int32_t n_tokens = 0;
@@ -91,6 +100,7 @@ class FakeForward final : public chasqui::Forward {
   }
 
   std::function<void()> before_run;  // called at the beginning of each pass
+  std::vector<int32_t>* sizes = nullptr;  // where to note how many sequences each pass has
   std::string fault;        // empty, or what the engine did wrong
   int64_t n_runs = 0;
   int64_t fail_at_run = -1;

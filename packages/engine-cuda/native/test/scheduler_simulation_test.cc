@@ -56,11 +56,10 @@ class Simulation {
     while (accepted() < n_requests || !live_.empty()) {
       if (accepted() < n_requests) {
         if (passes_ % 200 == 0) crowd_ = 1 + random_() % 80;  // quiet times and bursts
-        const int64_t refused = totals.refused;
-        for (uint64_t n = random_() % 4; n > 0 && live_.size() < crowd_ && totals.refused == refused; --n) submit();
+        submit_some();
       }
       if (!live_.empty() && random_() % 100 < cancel_percent_) cancel();
-      step();
+      step(n_requests);
       consume();
       if (++passes_ % 97 == 0) CHECK_EQ(stepper_->verify(), std::string());
       if (random_() % 64 == 0) stepper_->release_retained("b");
@@ -79,6 +78,19 @@ class Simulation {
     std::vector<int32_t> tokens(n);
     for (int32_t& token : tokens) token = static_cast<int32_t>(random_() % kVocab);
     return tokens;
+  }
+
+  void submit_some() {
+    const int64_t refused = totals.refused;
+    for (uint64_t n = random_() % 4; n > 0 && live_.size() < crowd_ && totals.refused == refused; --n) submit();
+  }
+
+  // What the engine does beside a pass.
+  void prepare(int64_t n_requests) {
+    if (accepted() < n_requests && random_() % 2 == 0) submit_some();
+    if (random_() % 4 == 0) consume();
+    if (random_() % 64 == 0) stepper_->release_retained("b");
+    stepper_->admit();
   }
 
   void submit() {
@@ -146,9 +158,17 @@ class Simulation {
     take(&events);
   }
 
-  void step() {
+  void step(int64_t n_requests) {
     StepEvents events;
-    const bool ran = stepper_->step(&events);
+    const bool ran = stepper_->plan();
+    if (ran) {
+      // The model runs beside prepare(), so it may see the world before or after it.
+      const bool before = random_() % 2 == 0;
+      if (before) stepper_->compute();
+      if (random_() % 3 == 0) prepare(n_requests);
+      if (!before) stepper_->compute();
+      stepper_->finish(&events);
+    }
     if (!ran) {
       // Only consumers can be waited for.
       for (const auto& [id, expected] : live_) CHECK(expected.lags);
@@ -221,7 +241,7 @@ class Simulation {
     for (size_t i = 0; i + 1 < tokens.size() && i + 1 < scores.size(); ++i) {
       hash = fake::mix(hash, static_cast<uint64_t>(tokens[i]));
       fake::logits_of(hash, kVocab, logits.data());
-      CHECK_NEAR(scores[i + 1], logits[static_cast<size_t>(tokens[i + 1])] - log_sum_exp(logits.data(), kVocab), 1e-5);
+      CHECK_NEAR(scores[i + 1], logits[static_cast<size_t>(tokens[i + 1])] - fake::log_sum_exp(logits), 1e-5);
     }
   }
 

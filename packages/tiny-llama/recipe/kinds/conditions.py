@@ -29,16 +29,32 @@ def conditions_episode(draw):
     named = draw.chance(0.3)
     unit = draw.choose(["Celsius", "Fahrenheit"]) if named else ("Fahrenheit" if american else "Celsius")
     shown = location if american and draw.chance(0.4) else place
-    cores = [
-        "[|Question: ]what is the weather like in {c}{u}?",
-        "[|Question: ]what's the weather [|like ]in {c}{u}?",
-        "weather in {c}{u}",
-        "how is the weather in {c}{u}?",
-        "[get|check|show me|I need] the [weather|current conditions|weather conditions] in {c}{u}[.|]",
-        "is it [warm|cold|raining] in {c}{u}?",
-        "!what are the conditions in {c}{u}?",
-    ]
-    question = draw.say(cores, c=shown, u=f" in {unit}" if named else "")
+    where = "in {c}{u}"
+    question = draw.ask(
+        {"c": shown, "u": f" in {unit}" if named else ""},
+        nouns=[
+            f"the [weather|current weather|temperature|current conditions|weather conditions|present weather] {where}",
+            "the [weather|conditions|temperature] [for|at] {c}{u}",
+            f"!the state of the sky {where}",
+        ],
+        clauses=[f"[what|how] the weather is [like |]{where}", f"how [warm|cold|hot] it is {where}"],
+        questions=[
+            f"what is the weather like {where}",
+            f"what's the weather [|like ]{where}",
+            f"how is the weather {where}",
+            f"is it [warm|cold|raining|hot|sunny|windy] {where}",
+            f"how [warm|cold|hot] is it {where}",
+            f"what are the [weather conditions|current conditions] {where}",
+            "!what are the conditions in {c}{u}",
+            "!what should I wear in {c}{u}",
+        ],
+        short=[
+            "weather in {c}{u}",
+            "{c} weather{u}",
+            "Question: what is the weather like in {c}{u}?",
+            "{c}{u}: weather?",
+        ],
+    )
     found, said = conditions_result(draw, place)
     asked = [user(question), call("get_current_conditions", {"location": location, "unit": unit}), found, answer(said)]
     bare = draw.chance(0.1)

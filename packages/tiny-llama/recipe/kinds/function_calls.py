@@ -152,7 +152,7 @@ def error_text(draw):
 
 def record_result(draw):
     record = {}
-    for _ in range(draw.choose([1, 2, 2, 3])):
+    for _ in range(draw.choose([1, 1, 2, 2, 3])):
         key = draw.choose(
             [
                 "status", "result", "id", "confirmation", "temperature", "total", "price", "count", "owner", "message",

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 
 from words import ATTRIBUTES, HELD_OUT_ATTRIBUTES, HELD_OUT_NOUNS, HELD_OUT_VERBS, NOUNS, VERBS
 
-from kinds.parameters import Pair, pair, parameters
+from kinds.pairs import Pair, pair
+from kinds.parameters import parameters
 
 
 @dataclass
@@ -19,8 +20,8 @@ class Function:
 
 
 def function(draw, verb=None, noun=None):
-    verb = verb or (new_or_known(draw, VERBS, HELD_OUT_VERBS, 0.5) if draw.chance(0.85) else draw.word())
-    noun = noun or (new_or_known(draw, NOUNS, HELD_OUT_NOUNS, 0.5) if draw.chance(0.75) else draw.word())
+    verb = verb or (new_or_known(draw, VERBS, HELD_OUT_VERBS, 0.5) if draw.chance(0.75) else draw.word())
+    noun = noun or (new_or_known(draw, NOUNS, HELD_OUT_NOUNS, 0.5) if draw.chance(0.7) else draw.word())
     made = Function(verb, noun)
     words = name_words(draw, made)
     if draw.chance(0.05):
@@ -50,6 +51,8 @@ def name_words(draw, made):
                 f"Returns the {attribute} of a {noun}",
                 f"Look up the {attribute} for a {noun}.",
                 f"{attribute.capitalize()} of a {noun}",
+                f"Tells the {attribute} of the {noun}",
+                f"The {noun}'s {attribute}",
             ]
         )
         return words
@@ -61,6 +64,8 @@ def name_words(draw, made):
             f"Use this to {verb} a {noun}",
             f"Lets you {verb} a {noun}.",
             f"{verb.capitalize()} a {noun} of the user",
+            f"{verb.capitalize()} one {noun}",
+            f"{verb.capitalize()}s a {noun}",
         ]
     )
     return words
@@ -69,7 +74,7 @@ def name_words(draw, made):
 def add_parameters(draw, made):
     used = set(made.pair.keys) if made.pair else set()
     templates = parameters(draw)
-    count = draw.choose([1, 1, 2, 2, 2, 3, 3, 4, 5]) - (1 if made.pair else 0)
+    count = draw.choose([1, 1, 1, 2, 2, 2, 3, 3, 4, 5]) - (1 if made.pair else 0)
     for template in draw.random.sample(templates, count):
         key = draw.choose(template.keys)
         if key in used or (template.options and made.attribute):
@@ -80,7 +85,7 @@ def add_parameters(draw, made):
 
 
 #: Phrases that do not say which of several names or numbers is meant.
-GENERIC = {"for {v}", "at {v}", "to {v}", "{v}", "number {v}", "!from {v} on"}
+GENERIC = {"for {v}", "at {v}", "to {v}", "{v}", "number {v}", "of {v}", "!from {v} on"}
 
 
 def remove_ambiguous_phrases(made):
@@ -107,11 +112,29 @@ def with_key(draw, template, key, first):
         chosen.phrases = [
             f"with {spoken} {{v}}",
             f"with the {spoken} {{v}}",
+            f"with a {spoken} of {{v}}",
+            f"with {{v}} as {spoken}",
             f"where {spoken} is {{v}}",
+            f"where the {spoken} is {{v}}",
+            f"whose {spoken} is {{v}}",
             f"{spoken} {{v}}",
             f"{spoken}: {{v}}",
+            f"{spoken} = {{v}}",
+            f"{spoken} is {{v}}",
+            f"the {spoken} is {{v}}",
+            f"({spoken} {{v}})",
+            f"({spoken}: {{v}})",
             f"and {spoken} {{v}}",
             f"using {{v}} as {spoken}",
+            f"using {spoken} {{v}}",
+            f"by {spoken} {{v}}",
+            f"set {spoken} to {{v}}",
+            f"given {spoken} {{v}}",
+            f"{{v}} as the {spoken}",
+            f"{{v}} as {spoken}",
+            f"having {spoken} {{v}}",
+            f"!let the {spoken} be {{v}}",
+            f"!{{v}} goes in as {spoken}",
         ]
     chosen.optional = draw.chance(0.25) and not first
     return chosen
@@ -119,7 +142,7 @@ def with_key(draw, template, key, first):
 
 def functions(draw):
     """One to five functions; neighbours often share the verb or the noun."""
-    count = draw.choose([1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 5])
+    count = draw.choose([1, 1, 1, 2, 2, 2, 3, 3, 4, 5])
     made, tries = [function(draw)], 0
     while len(made) < count and tries <= 30:
         neighbour, likeness = draw.choose(made), draw.random.random()
@@ -187,7 +210,7 @@ def request(draw, made):
         else:
             parts.append(draw.pick(parameter.phrases).replace("{v}", shown))
     draw.random.shuffle(parts)
-    tail = "".join(draw.choose([" ", " ", " ", ", "]) + part for part in parts)
+    tail = "".join(draw.choose([" ", " ", " ", ", ", " and "]) + part for part in parts)
     tail = tail.replace("{", "(").replace("}", ")")
     return (attribute_request if made.attribute else action_request)(draw, made, subject, tail), arguments
 
@@ -204,39 +227,59 @@ def shown_value(draw, parameter, value):
 
 def attribute_request(draw, made, subject, tail):
     noun, attribute = made.noun, made.attribute
-    phrase = draw.choose(
-        [f"the {attribute} of [the |]{noun}", f"the {attribute} for [the |]{noun}", f"the {noun} {attribute}"]
+    of = "[ {a}| {a}| of {a}| {a}]" if subject else ""
+    owner = "[the |a |this |]"
+    phrase = f"the [{attribute} of {owner}{noun}|{attribute} for {owner}{noun}|{noun} {attribute}]{of}{{t}}"
+    return draw.ask(
+        {"a": subject, "t": tail},
+        nouns=[phrase, phrase, phrase, f"the {attribute} [a|the] {noun}{of} has{{t}}"],
+        questions=[
+            f"what is the {attribute} of {owner}{noun}{of}{{t}}",
+            f"what {attribute} [does|has] {owner}{noun}{of} [have|]{{t}}",
+            f"what {attribute} does {owner}{noun}{of}{{t}} have",
+            f"which {attribute} has {owner}{noun}{of}{{t}}",
+            f"!can {owner}{noun}{of}{{t}} be found, I mean its {attribute}",
+        ],
+        clauses=[f"what the {attribute} of {owner}{noun}{of}{{t}} is", f"what {attribute} {owner}{noun}{of} has{{t}}"],
+        orders=[f"[get|find|fetch|look up|check|show|read] {phrase}", "!report " + phrase],
+        short=[
+            f"{noun}{of}{{t}}: what is the {attribute}?",
+            f"{noun} {attribute}{of}{{t}}",
+            f"{attribute} of {noun}{of}{{t}}",
+            f"{noun}{of}{{t}}, {attribute}[?|]",
+            f"!I have the {noun}{of}{{t}} before me and miss the {attribute}",
+        ],
     )
-    if subject:
-        phrase += " {a}" if draw.chance(0.7) else " of {a}"
-    phrase += "{t}"
-    of = " {a}" if subject else ""
-    further = [
-        f"[what {attribute} does the {noun}{of}{{t}} have?|{noun}{of}{{t}}: what is the {attribute}?]",
-        "!report " + phrase,
-    ]
-    return draw.say(draw.about([phrase], further), a=subject, t=tail)
 
 
 def action_request(draw, made, _, tail):
     verb, noun = made.verb, made.noun
-    wishes = (
-        "[|please |can you |could you |I want to |I need to |I would like to |I have to |help me |go and |we need to "
-        "|you should |let us |time to |make sure to |do not forget to |kindly |just |now |would you kindly "
-        "|be so good and |I'd like you to |my boss wants me to |I am supposed to |it is time to |remember to |try to "
-        "|is it possible to ]"
+    article = "[the|a|my|this|one|our|the|a|that|another]"
+    return draw.ask(
+        {"t": tail},
+        orders=[
+            f"{verb} {article} {noun}{{t}}",
+            f"{verb} {article} {noun}{{t}}",
+            f"{verb} {article} {noun}{{t}}",
+            f"{verb} {noun}{{t}}",
+            f"{verb} [me|us] {article} {noun}{{t}}",
+        ],
+        questions=[
+            f"[would you|will you|can you|could you|do you] {verb} {article} {noun}{{t}}",
+            f"can {article} {noun}{{t}} be handled - {verb} it",
+        ],
+        short=[
+            f"{article} {noun}{{t}}: [please |]{verb} it[.|]",
+            f"{noun}{{t}}, {verb} it[| please| now]",
+            f"{noun}{{t}}: {verb}[.|!|]",
+            f"{verb} {noun}{{t}}[.||]",
+            f"[I have|here is|there is|we have] {article} {noun}{{t}}[. Please| and you should|. Could you"
+            f"|, please] {verb} it[.|]",
+            f"[what about|how about] {article} {noun}{{t}}? {verb} it[.|, please.]",
+            f"{verb}: {noun}{{t}}",
+            f"{verb} it: {article} {noun}{{t}}",
+            f"!it would be great if you could {verb} the {noun}{{t}}",
+            f"!next job: {verb} a {noun}{{t}}",
+            f"!nothing is more urgent than to {verb} the {noun}{{t}}",
+        ],
     )
-    cores = [
-        f"{wishes}{verb} [the|a|my|this|one] {noun}{{t}}[.||, please.|]",
-        f"{verb} {noun}{{t}}[.||]",
-        f"[would you|will you] {verb} [the|a] {noun}{{t}}?",
-        f"[the|a|my] {noun}{{t}}: [please |]{verb} it[.|]",
-        f"{noun}{{t}}, {verb} it please",
-        f"{noun}{{t}}: {verb}[.|!|]",
-        f"[I have|here is|there is] [a|one] {noun}{{t}}[. Please| and you should|. Could you] {verb} it[.|]",
-        f"[what about|how about] a {noun}{{t}}? {verb} it[.|, please.]",
-        f"{verb}: {noun}{{t}}",
-        f"!it would be great if you could {verb} the {noun}{{t}}",
-        f"!next job: {verb} a {noun}{{t}}",
-    ]
-    return draw.say(cores, t=tail)

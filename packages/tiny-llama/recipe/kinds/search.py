@@ -2,7 +2,8 @@
 
 from messages import answer, call, result, user
 
-from kinds.facts import Fact, fact
+from kinds.fact import Fact
+from kinds.facts import fact
 
 NO_SEARCH = "I cannot look that up: I have no search tool here."
 
@@ -22,12 +23,12 @@ def search_episode(draw, builtins):
 
 
 def search_result(draw, found, most=3, query=None):
-    """An object with ranked hits, one of which holds the fact; one time in twelve just the sentence. Half of the other
+    """An object with ranked hits, one of which holds the fact; now and then just the sentence. Half of the other
     hits hold facts too, about something else: the model has to look at what a hit is about."""
     query = query or found.query
-    if draw.chance(0.08):
+    if draw.chance(0.15):
         return result(found.sentence)
-    count = min(most, draw.choose([1, 1, 2, 2, 3, 3]))
+    count = min(most, draw.choose([1, 1, 1, 1, 2, 2, 3]))
     at = 0 if draw.chance(0.6) else draw.random.randrange(count)
     own_documents = draw.chance(0.5)
     hits = []
@@ -58,7 +59,8 @@ def document_hit(draw, shown):
 def web_hit(draw, query, shown):
     site = draw.name()
     title = draw.choose([query, query, shown.subject, site]) + draw.choose([" - " + site, " | " + site, ""])
-    url = f"https://www.{site.lower()}.{draw.choose(['com', 'org', 'net'])}/{draw.word()}"
+    path = "/" + draw.word() if draw.chance(0.3) else ""
+    url = f"https://www.{site.lower()}.{draw.choose(['com', 'org', 'net'])}{path}"
     hit = {"title": title, "url": url, "description": shown.sentence}
     return {**hit, "type": "search_result"} if draw.chance(0.4) else hit
 

@@ -96,6 +96,7 @@ async function run(tool: Tool, input: JsonObject, sessionId: string, signal: Abo
     if (!checked.ok) return failure(`The input of ${tool.name} is not valid: ${checked.problems.join("; ")}.`)
     if (needsApproval(tool, checked.input))
       return failure(`The tool ${tool.name} needs a person's approval, which cannot be asked for here.`)
+    limited.throwIfAborted() // what was cancelled while its input was checked does not run
     const context = { callId: "call-0", sessionId, signal: limited, tokensLeft: 0, report: ignore, spend: ignore }
     const output = tool.execute(checked.input as never, context)
     const value = Effect.isEffect(output)

@@ -5,6 +5,7 @@
 import { defaultLimits } from "./limits.ts"
 import type { PythonOutcome, PythonSandbox, SandboxOptions } from "./sandbox.ts"
 import { pythonSandbox } from "./sandbox.ts"
+import { SandboxError } from "./sandbox-error.ts"
 
 /** One line in. `session` names a session whose state stays between lines; without it the line gets a fresh interpreter. */
 export interface BatchRequest {
@@ -38,7 +39,7 @@ const mostTimeoutMs = 86_400_000
 
 /**
  * Answers each line of `lines` with a line (without line feed). Sandboxes with another memory limit are made as lines ask for them, at
- * most four at once. Throws SandboxError when no sandbox can be started at all.
+ * most four at once. What the sandbox refuses is an answer, too; throws SandboxError only when none can be started at all.
  */
 export async function* pythonBatch(lines: AsyncIterable<string>, options: BatchOptions = {}): AsyncIterable<string> {
   const { signal, ...sandboxOptions } = options
@@ -50,9 +51,15 @@ export async function* pythonBatch(lines: AsyncIterable<string>, options: BatchO
     if (typeof request === "string") yield JSON.stringify(refusal(request))
     else {
       const timed = { timeoutMs: options.limits?.timeoutMs ?? defaultLimits.timeoutMs, ...request }
-      yield JSON.stringify(await answer(sandboxes.get(request.memoryMb), timed, `line-${line++}`, signal))
+      const answering = answer(sandboxes.get(request.memoryMb), timed, `line-${line++}`, signal)
+      yield JSON.stringify(await answering.catch(refusalOf))
     }
   }
+}
+
+function refusalOf(error: unknown): BatchAnswer {
+  if (error instanceof SandboxError && error.reason === "too-large") return refusal(error.message)
+  throw error
 }
 
 async function answer(

@@ -90,7 +90,8 @@ export class PythonIsolate {
     const isolate = new ivm.Isolate({
       memoryLimit: setup.limits.heapMb,
       // V8 is out of memory where it cannot recover: nothing in this process can be trusted to go on.
-      onCatastrophicError: () => process.exit(70),
+      // Not exit(), which ends in good order: the isolate's thread, stopped in the middle of V8, would be a part of that.
+      onCatastrophicError: () => process.abort(),
     })
     try {
       const parts = await boot(isolate, setup, "interpreter")
@@ -280,7 +281,7 @@ function decodeAnswer(answer: unknown, limits: SandboxLimits): Answer | undefine
   if (!Array.isArray(answer) || answer.length > limits.artifactCount + 1 || typeof answer[0] !== "string")
     return undefined
   const [text, ...contents] = answer as [string, ...unknown[]]
-  if (text.length > 8 * limits.resultCharacters + 1_000_000) return undefined
+  if (text.length > 6 * (4 * limits.resultCharacters + 1100 * limits.artifactCount) + 4096) return undefined
   let fields: Record<string, unknown>
   try {
     fields = JSON.parse(text) as Record<string, unknown>

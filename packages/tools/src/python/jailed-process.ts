@@ -8,7 +8,7 @@ import { encodeFrame, FrameReader } from "./frame.ts"
 import { isJailComplaint, type JailOptions, startJail } from "./jail.ts"
 import type { SandboxLimits } from "./limits.ts"
 import { decodeReply, type Reply, type Request, type Stream } from "./protocol.ts"
-import { residentBytes } from "./resident-memory.ts"
+import { type ResidentLimit, residentBytes, residentLimitBytes } from "./resident-memory.ts"
 
 export interface Answered {
   readonly reply: Reply
@@ -54,15 +54,18 @@ export class JailedProcess {
   readonly #ended: Promise<void>
   #lastId = 0
   #gone: ProcessGone | undefined
-  readonly #mostResidentBytes: number
+  readonly #resident: ResidentLimit
+  /** The interpreters in it, as far as the host has asked for them. */
+  readonly #boxes = new Set<number>()
   #watch: NodeJS.Timeout | undefined
   #complaint = ""
   #heard = false
 
-  constructor(limits: SandboxLimits, jail: JailOptions) {
+  /** `start` gives the process another program; the protocol is the same. */
+  constructor(limits: SandboxLimits, jail: JailOptions, start: (jail: JailOptions) => ChildProcess = startJail) {
     this.#limits = limits
-    this.#mostResidentBytes = jail.residentMb * 1024 * 1024
-    this.#child = startJail(jail)
+    this.#resident = jail.resident
+    this.#child = start(jail)
     const { stdin, stdout, stderr } = this.#child
     const replies = this.#child.stdio[3] as Readable
     const reader = new FrameReader({
@@ -104,11 +107,13 @@ export class JailedProcess {
 
   request(request: WithoutId<Request>, options: RequestOptions): Promise<Answered> {
     const id = ++this.#lastId
+    if (request.type === "create") this.#boxes.add(request.box)
     return this.#wait(id, { ...request, id } as WithId, options)
   }
 
   /** For requests that have no reply. */
   tell(request: Extract<Request, { type: "interrupt" | "dispose" }>): void {
+    if (request.type === "dispose") this.#boxes.delete(request.box)
     if (!this.#gone) this.#write(request)
   }
 
@@ -196,7 +201,7 @@ export class JailedProcess {
   #checkMemory(): void {
     const { pid } = this.#child
     const bytes = pid === undefined ? undefined : residentBytes(pid)
-    if (bytes !== undefined && bytes > this.#mostResidentBytes)
+    if (bytes !== undefined && bytes > residentLimitBytes(this.#resident, this.#boxes.size))
       this.kill(`held ${bytes} bytes of memory, more than it may`)
   }
 
@@ -208,6 +213,6 @@ export class JailedProcess {
   }
 
   #pipes(): { ref(): unknown; unref(): unknown }[] {
-    return this.#child.stdio as unknown as { ref(): unknown; unref(): unknown }[]
+    return this.#child.stdio.slice(0, 4) as unknown as { ref(): unknown; unref(): unknown }[]
   }
 }

@@ -8,13 +8,14 @@ import { encodeFrame, type Frame, FrameReader } from "./frame.ts"
 import { type CallOutcome, type IsolateSetup, makeSnapshot, PythonIsolate } from "./isolate.ts"
 import { cutBytes, type Reply, type Request, type Stream } from "./protocol.ts"
 import { readPyodideFiles, shareBytes } from "./pyodide-files.ts"
+import { type ResidentLimit, residentLimitBytes } from "./resident-memory.ts"
 import { readSnapshot } from "./snapshot-file.ts"
 
 /** How often text that was printed goes to the host while code runs. */
 const outputIntervalMs = 40
 
 /** The host watches this too, on Linux; elsewhere this is the only check. */
-let mostResidentBytes = Number.POSITIVE_INFINITY
+let resident: ResidentLimit | undefined
 
 const boxes = new Map<number, PythonIsolate>()
 let setup: IsolateSetup | undefined
@@ -86,14 +87,14 @@ async function answer(request: Request, attachment: Uint8Array<ArrayBuffer>): Pr
 
 async function start(request: Extract<Request, { type: "start" }>, attachment: Uint8Array<ArrayBuffer>): Promise<void> {
   const { limits, snapshot } = request
-  mostResidentBytes = request.residentMb * 1024 * 1024
+  resident = request.resident
   const pyodide = readPyodideFiles(request.pyodideFolder, limits.memoryMb * 1024 * 1024)
   const contents = cutBytes(attachment, request.wheels)
   const wheels = request.wheels.map(({ name }, i) => ({ name, contents: contents[i]! }))
   const packages = { wheels, imports: request.imports }
   const found = readSnapshot(snapshot.path, snapshot.key)
-  const image = found ?? new Uint8Array(await makeSnapshot({ pyodide, limits }))
-  setup = { pyodide, limits, packages, snapshot: shareBytes(image) }
+  const image = found ?? new Uint8Array(shareBytes(new Uint8Array(await makeSnapshot({ pyodide, limits }))))
+  setup = { pyodide, limits, packages, snapshot: image.buffer }
   send({ type: "ready", snapshot: found ? "loaded" : "made" }, found ? [] : [image])
 }
 
@@ -108,7 +109,7 @@ async function run(
   const timer = setInterval(() => {
     stdout.forward("running")
     stderr.forward("running")
-    if (residentBytes() > mostResidentBytes) process.exit(70)
+    if (resident && residentBytes() > residentLimitBytes(resident, boxes.size + 1)) process.abort()
   }, outputIntervalMs)
   const outcome = await box.execute(code, timeoutMs)
   clearInterval(timer)
@@ -140,7 +141,7 @@ class OutputTail {
   readonly #stream: Stream
   readonly #head: Int32Array
   readonly #body: Uint8Array
-  readonly #decoder = new TextDecoder("utf-8")
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true })
   #sent = 0
 
   constructor(id: number, stream: Stream, shared: SharedArrayBuffer) {

@@ -108,7 +108,7 @@ export class ProcessPool {
           type: "start",
           pyodideFolder,
           limits,
-          residentMb: memory.residentMb,
+          resident: memory.resident,
           snapshot: { path, key },
           wheels: packages.wheels.map(({ name, contents }) => ({ name, bytes: contents.byteLength })),
           imports: packages.imports,
@@ -130,7 +130,7 @@ export class ProcessPool {
 function processMemory({ memoryMb, heapMb }: SandboxLimits, sandboxes: number) {
   return {
     mappedMb: 1536 + sandboxes * (640 + memoryMb + heapMb),
-    residentMb: 640 + sandboxes * (64 + memoryMb + heapMb),
+    resident: { processMb: 640, interpreterMb: 64 + memoryMb + heapMb },
   }
 }
 

@@ -4,14 +4,14 @@
  */
 import type { DeathCause } from "./isolate.ts"
 import type { SandboxLimits } from "./limits.ts"
+import type { ResidentLimit } from "./resident-memory.ts"
 
 export type Request =
   | {
       readonly type: "start"
       readonly pyodideFolder: string
       readonly limits: SandboxLimits
-      /** The most memory that the process may hold, in MiB. */
-      readonly residentMb: number
+      readonly resident: ResidentLimit
       /** The snapshot's file and the key that it must carry; made anew where that fails. */
       readonly snapshot: { readonly path: string; readonly key: string }
       /** For each interpreter; the wheels' bytes are in the attachment, one after the other. */
@@ -117,11 +117,17 @@ function decodeFiles(json: unknown, attachmentBytes: number): WireOutcome["files
   return sum === attachmentBytes ? files : undefined
 }
 
-/** A relative path that stays below its folder on any system: no empty, `.` or `..` part, no backslash, no drive, no control character. */
+/**
+ * A relative path that stays below its folder on any system, and shows as what it is: no empty, `.` or `..` part, none that Windows would
+ * read as another (a dot or space at its end, a device such as NUL), no backslash, no colon, no control character, no half character,
+ * none that turns the direction of writing.
+ */
 export function isSafePath(path: string): boolean {
-  if (path.length === 0 || path.length > 1024 || /[\\\u0000-\u001f\u007f:]/.test(path)) return false
-  return path.split("/").every((part) => part !== "" && part !== "." && part !== "..")
+  if (path.length === 0 || path.length > 1024 || !path.isWellFormed() || misleading.test(path)) return false
+  return path.split("/").every((part) => part !== "" && !/[. ]$/.test(part) && !device.test(part))
 }
+const misleading = /[\\:\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u
+const device = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)/i
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)

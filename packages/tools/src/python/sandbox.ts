@@ -84,6 +84,9 @@ export interface PythonSandbox extends AsyncDisposable {
 
 const interruptEveryMs = 50
 
+/** Far beyond any code that someone wrote, and well within what a frame to the process may hold. */
+const mostCodeCharacters = 8 * 1024 * 1024
+
 /** The child ends a call at timeout + grace + 250 ms; the process is killed when even that does not happen. */
 const lateMs = 2_000
 const fileDeadlineMs = 30_000
@@ -119,8 +122,9 @@ class Sandbox implements PythonSandbox {
     this.#sessions = sessions
   }
 
-  readonly run = (code: string, options: RunOptions = {}): Promise<PythonOutcome> => {
+  readonly run = async (code: string, options: RunOptions = {}): Promise<PythonOutcome> => {
     const { session = "default", signal } = options
+    if (code.length > mostCodeCharacters) throw codeTooLong(code.length)
     return settleOnAbort(signal, () =>
       this.#sessions.inTurn(session, async (box, restarted) => {
         signal?.throwIfAborted()
@@ -280,11 +284,19 @@ function checkCount(name: string, value: number, least: number, most: number): n
   })
 }
 
+function codeTooLong(characters: number): SandboxError {
+  return new SandboxError({
+    reason: "too-large",
+    detail: `The code has ${characters} characters.`,
+    fix: `${mostCodeCharacters} is the most; put data into a file of the session.`,
+  })
+}
+
 function checkPath(path: string): void {
   if (isSafePath(path)) return
   throw new SandboxError({
     reason: "bad-path",
     detail: `${JSON.stringify(path.slice(0, 200))} is no path within the sandbox's working folder.`,
-    fix: 'Give a relative path such as "data/input.csv": no "..", no backslash, no colon, at most 1024 characters.',
+    fix: 'Give a relative path such as "data/input.csv": no "..", no backslash, colon or control character, at most 1024 characters.',
   })
 }

@@ -113,9 +113,9 @@ export class SessionTable {
     const { process, number } = session.box
     const restarted = session.restarted
     session.restarted = false
-    const lose = () => this.#forget(session)
+    const lose = () => this.#drop(session)
     const loseUntold = () => {
-      this.#forget(session)
+      this.#drop(session)
       session.restarted = true
     }
     return work({ process, number, lose, loseUntold }, restarted)

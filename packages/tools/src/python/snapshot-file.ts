@@ -4,22 +4,41 @@
  * Layout: "chasqui-snapshot\n", key in hex (64), "\n", SHA-256 of the image in hex (64), "\n", image.
  */
 import { createHash } from "node:crypto"
-import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { dirname, join } from "node:path"
 
 const magic = "chasqui-snapshot\n"
 const headerBytes = magic.length + 64 + 1 + 64 + 1
 
-/** The image, or undefined when the file is absent, of another key, cut short or damaged. */
-export function readSnapshot(path: string, key: string): Uint8Array | undefined {
-  let file: Buffer
+/** The image, in memory that isolates can share, or undefined when the file is absent, of another key, cut short or damaged. */
+export function readSnapshot(path: string, key: string): Uint8Array<SharedArrayBuffer> | undefined {
+  let file: number
   try {
-    file = readFileSync(path)
+    file = openSync(path, "r")
   } catch {
     return undefined
   }
-  const image = file.subarray(headerBytes)
-  return file.subarray(0, headerBytes).toString("latin1") === header(key, image) ? image : undefined
+  try {
+    const head = Buffer.alloc(headerBytes)
+    const bytes = fstatSync(file).size - headerBytes
+    if (bytes < 0 || readSync(file, head, 0, headerBytes, 0) !== headerBytes) return undefined
+    const image = new Uint8Array(new SharedArrayBuffer(bytes))
+    if (readSync(file, image, 0, bytes, headerBytes) !== bytes) return undefined
+    return head.toString("latin1") === header(key, image) ? image : undefined
+  } finally {
+    closeSync(file)
+  }
 }
 
 /** Writes beside the target and renames, so that a reader sees all of it or nothing. Gives false where the folder cannot be trusted or written. */

@@ -14,7 +14,7 @@ export interface IsolateScript {
 
 /** Run before Pyodide's scripts, in this order. */
 export const scriptsBefore = (): IsolateScript[] =>
-  ["text-codec.js", "random.js", "wasm-guard.js", "storage-quota.js", "environment.js"].map(readScript)
+  ["intrinsics.js", "text-codec.js", "random.js", "wasm-guard.js", "storage-quota.js", "environment.js"].map(readScript)
 /** Run after them. */
 export const scriptsAfter = (): IsolateScript[] => ["working-folder.js", "bridge.js"].map(readScript)
 export const runnerProgram = () => read("runner.py").source

@@ -54,22 +54,24 @@ function resultsOf(answer: JsonValue): SearchResult[] {
   )
 }
 
-const entities: { readonly [name: string]: string } = {
-  amp: "&",
-  lt: "<",
-  gt: ">",
-  quot: '"',
-  apos: "'",
-  nbsp: " ",
-  "#39": "'",
-  "#x27": "'",
-}
+const entities = new Map(
+  Object.entries({
+    amp: "&",
+    lt: "<",
+    gt: ">",
+    quot: '"',
+    apos: "'",
+    nbsp: " ",
+    "#39": "'",
+    "#x27": "'",
+  }),
+)
 
 /** Brave marks the searched words with `<strong>` and escapes the rest. */
 const plainText = (html: string): string =>
   html
     .replace(/<\/?[a-z][^<>]*>/gi, "")
-    .replace(/&(#?\w{1,8});/g, (whole, name: string) => entities[name] ?? whole)
+    .replace(/&(#?\w{1,8});/g, (whole, name: string) => entities.get(name) ?? whole)
     .replace(/\s+/g, " ")
     .trim()
 

@@ -21,7 +21,9 @@ beforeAll(async () => {
   process.env.MCP_TEST_LOG = log
   server = await mcpServeHttp(ourTools, { name: "ours", instructions: "Tools for a test." })
 })
-afterEach(() => rmSync(log, { force: true }))
+afterEach(() => {
+  for (const file of [log, `${log}-started`]) rmSync(file, { force: true })
+})
 afterAll(async () => {
   await server.close()
   rmSync(folder, { recursive: true })
@@ -97,16 +99,58 @@ describe.each(cases)("our server over $transport, revision $revision", ({ transp
     expect(result.content[0]!.text).toBe(text)
   })
 
-  // Not as the first request: a modern client gives that the id 0, which effect 4.1.0 does not find again to cancel it.
   it("stops a tool when the client cancels", async () => {
     const controller = new AbortController()
     const slow = client.callTool({ name: "slow", arguments: {} }, { signal: controller.signal })
-    await pause(250)
+    while (!existsSync(`${log}-started`)) await pause(20)
     controller.abort()
     await expect(slow).rejects.toThrow()
     while (!existsSync(log)) await pause(20)
     expect(readFileSync(log, "utf8")).toBe("cancelled\n")
   })
+})
+
+// A client that has asked for nothing yet gives this request the id 0.
+it.each(cases)("stops even a client's very first call, over $transport, revision $revision", async (each) => {
+  const client = await connected(each.transport, each.revision)
+  const controller = new AbortController()
+  const slow = client.callTool({ name: "slow", arguments: {} }, { signal: controller.signal })
+  while (!existsSync(`${log}-started`)) await pause(20)
+  controller.abort()
+  await expect(slow).rejects.toThrow()
+  while (!existsSync(log)) await pause(20)
+  expect(readFileSync(log, "utf8")).toBe("cancelled\n")
+  await client.close()
+})
+
+it("does not run a tool whose call was cancelled while its input was checked", async () => {
+  const [checking, cancelled] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const calls: string[] = []
+  const tool = ourTools.find(({ name }) => name === "shout")!
+  const check: typeof tool.check = async (input) => {
+    checking.resolve()
+    await cancelled.promise
+    calls.push("checked")
+    return tool.check(input)
+  }
+  const execute: typeof tool.execute = () => {
+    calls.push("run")
+    return ""
+  }
+  const slow = await mcpServeHttp([{ ...tool, check, execute }])
+  const client = new Client({ name: "test", version: "1" })
+  await client.connect(new StreamableHTTPClientTransport(new URL(slow.url)))
+  const controller = new AbortController()
+  const call = client.callTool({ name: "shout", arguments: { text: "x" } }, { signal: controller.signal })
+  await checking.promise
+  controller.abort()
+  await expect(call).rejects.toThrow()
+  await client.listTools() // the server has read the cancellation by then
+  cancelled.resolve()
+  while (calls.length === 0) await pause(5)
+  await client.close()
+  await slow.close()
+  expect(calls).toEqual(["checked"])
 })
 
 describe("our server over HTTP", () => {

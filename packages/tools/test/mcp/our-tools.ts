@@ -42,10 +42,9 @@ export const ourTools: readonly Tool[] = [
     description: "Takes time",
     input: { type: "object" },
     execute: async (_input, { signal }) => {
-      signal.addEventListener(
-        "abort",
-        () => process.env.MCP_TEST_LOG && appendFileSync(process.env.MCP_TEST_LOG, "cancelled\n"),
-      )
+      const log = process.env.MCP_TEST_LOG
+      signal.addEventListener("abort", () => log && appendFileSync(log, "cancelled\n"))
+      if (log) appendFileSync(`${log}-started`, "")
       await pause(20_000, undefined, { signal })
       return "done"
     },

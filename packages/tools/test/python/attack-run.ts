@@ -1,5 +1,6 @@
 /** Runs attacks against one sandbox and says whether each was held: its outcome is one that may be, and its neighbours never notice. */
 import { expect } from "vitest"
+import { isSafePath } from "../../src/python/protocol.ts"
 import { type PythonOutcome, type PythonSandbox, pythonSandbox } from "../../src/python/sandbox.ts"
 import type { Attack } from "./attacks.ts"
 
@@ -53,5 +54,8 @@ function check(attack: Attack, outcome: PythonOutcome): void {
   expect((outcome.result ?? "").length).toBeLessThanOrEqual(resultCharacters + 1)
   expect((outcome.error?.traceback ?? "").length).toBeLessThanOrEqual(resultCharacters + 10)
   expect(outcome.artifacts.reduce((sum, { bytes }) => sum + bytes.byteLength, 0)).toBeLessThanOrEqual(artifactBytes)
+  for (const { path, type } of outcome.artifacts)
+    expect([path, isSafePath(path), typeof type]).toEqual([path, true, "string"])
+  expect((outcome.error?.message ?? "").length).toBeLessThanOrEqual(resultCharacters + 10)
   expect(JSON.stringify(outcome)).not.toMatch(/node_modules|\/packages\/tools\//)
 }

@@ -3,6 +3,7 @@
  * slow one many times. An outcome is written as its status and, for an error, a pattern of its message. This file is long because it
  * is one table.
  */
+import { engineAttacks } from "./engine-attacks.ts"
 
 export interface Attack {
   readonly name: string
@@ -16,7 +17,8 @@ export interface Attack {
   readonly spoils?: true
 }
 
-const leb = `
+/** Makes WebAssembly modules and loads them as libraries. */
+export const leb = `
 def leb(v):
     o = b""
     while True:
@@ -32,10 +34,10 @@ def load(wasm):
     ctypes.CDLL("/tmp/x.so")
 `
 
-/** A function of the isolate's JavaScript that Python holds: the one that sleeps. */
-const proxy = `
-import time
-cells = {name: cell.cell_contents for name, cell in zip(time.sleep.__code__.co_freevars, time.sleep.__closure__)}
+/** Functions of the isolate's JavaScript that Python holds; `proxy` is the one that sleeps. */
+export const proxy = `
+import gc
+cells = {"outside": next(each for each in gc.get_objects() if type(each) is dict and each.keys() == {"sleep", "report"})}
 proxy = cells["outside"]["sleep"]
 `
 
@@ -605,7 +607,7 @@ export const runnerAttacks: readonly Attack[] = [
   },
 ]
 
-function withTime(timeoutMs: number, list: readonly Attack[]): readonly Attack[] {
+export function withTime(timeoutMs: number, list: readonly Attack[]): readonly Attack[] {
   // On a busy machine the interrupt may come too late for an interpreter that would have heeded it.
   return list.map((attack) => ({ timeoutMs, ...attack, ends: [...attack.ends, "died"] }))
 }
@@ -618,4 +620,5 @@ export const attacks: readonly Attack[] = [
   ...hostAttacks,
   ...endAttacks,
   ...runnerAttacks,
+  ...engineAttacks,
 ]

@@ -10,6 +10,7 @@ import {
   runnerAttacks,
   timeAttacks,
 } from "./attacks.ts"
+import { engineAttacks } from "./engine-attacks.ts"
 
 const range = attackRange()
 afterAll(() => range.sandbox.close())
@@ -22,6 +23,7 @@ describe.each([
   ["the host", hostAttacks],
   ["ends and depth", endAttacks],
   ["the runner", runnerAttacks],
+  ["the engine", engineAttacks],
 ] as const)("holds against attacks on %s", (_, group) => {
   it.each(group)("$name", async (attack) => {
     await range.attack(attack)

@@ -90,7 +90,7 @@ describe("replies of a process that was taken over", () => {
   })
 })
 
-it.each(["a", "a/b.txt", "ünï/çødé", "a b", ".hidden", "..a", "a..b/c"])(
+it.each(["a", "a/b.txt", "ünï/çødé", "a b", ".hidden", "..a", "a..b/c", "🌍", "console.txt", "nul1", "com"])(
   "%j is a path that stays below its folder",
   (path) => {
     expect(isSafePath(path)).toBe(true)
@@ -112,6 +112,19 @@ it.each([
   "a:b",
   "a\nb",
   "a\0",
+  "a\u001b[31m",
+  "a\u009b31m",
+  "a\u202etxt.exe",
+  "a\u2028b",
+  "a\ud800",
+  ".. /a",
+  "a/...",
+  "a.",
+  "a ",
+  "NUL",
+  "a/con.txt",
+  "aux .b",
+  "COM¹",
   "x".repeat(1025),
 ])("%j is none", (path) => {
   expect(isSafePath(path)).toBe(false)

@@ -40,7 +40,7 @@ const char* chasqui_reason_name(chasqui_reason reason);
 /* Zero in a number means the default. */
 typedef struct {
   const char* folder;           /* a Hugging Face checkpoint folder */
-  const char* device;           /* "auto", "cpu" */
+  const char* device;           /* "auto", "cpu", "cuda" */
   int32_t threads;              /* of the CPU backend; default: as many as the machine has, at most 8 */
   int32_t context;              /* tokens; default and most: what the model was made for */
   int64_t cache_bytes;          /* of the KV cache; default: see the memory section of docs/engine.md */

@@ -6,6 +6,7 @@
 #include <limits>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -43,6 +44,8 @@ struct chasqui_engine {
 };
 
 namespace {
+
+constexpr int32_t kMostSamplingThreads = 8;
 
 static_assert(static_cast<int>(Reason::kInternal) == CHASQUI_INTERNAL, "the reasons are numbered alike");
 static_assert(static_cast<int>(StopReason::kAborted) == CHASQUI_ABORTED, "the stop reasons are numbered alike");
@@ -132,6 +135,8 @@ StepperOptions stepper_options(const chasqui_load_options& options) {
   if (options.max_queued > 0) made.limits.max_queued = options.max_queued;
   if (options.max_queued_tokens > 0) made.limits.max_queued_tokens = options.max_queued_tokens;
   if (options.undelivered > 0) made.undelivered = options.undelivered;
+  const auto machine = static_cast<int32_t>(std::thread::hardware_concurrency());
+  made.threads = options.threads > 0 ? options.threads : std::clamp(machine, 1, kMostSamplingThreads);
   made.special_tokens = copied(options.special_tokens, options.n_special_tokens);
   return made;
 }

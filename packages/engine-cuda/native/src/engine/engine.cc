@@ -1,6 +1,7 @@
 // See engine.h.
 #include "engine.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -16,7 +17,8 @@ void move_to_end(std::vector<T>* from, std::vector<T>* to) {
 }  // namespace
 
 Engine::Engine(std::unique_ptr<Stepper> stepper, std::function<void()> notify)
-    : stepper_(std::move(stepper)), notify_(std::move(notify)), metrics_(stepper_->metrics()), thread_([this] { work(); }) {}
+    : stepper_(std::move(stepper)), notify_(std::move(notify)), metrics_(stepper_->metrics()),
+      preparer_([this] { prepare(); }), thread_([this] { work(); }) {}
 
 Engine::~Engine() {
   close();
@@ -68,11 +70,13 @@ Status Engine::call(std::function<Status(Stepper&)> work) {
 }
 
 void Engine::post(Command command) {
+  bool computing = false;
   {
     const std::lock_guard lock(mutex_);
     commands_.push_back(std::move(command));
+    computing = computing_;
   }
-  wake_.notify_one();
+  (computing ? prepare_ : wake_).notify_one();
 }
 
 void Engine::take_events(StepEvents* events, bool* closed) {
@@ -98,6 +102,7 @@ void Engine::close() {
 
 void Engine::join() {
   if (thread_.joinable()) thread_.join();
+  if (preparer_.joinable()) preparer_.join();
 }
 
 void Engine::work() {
@@ -124,12 +129,62 @@ void Engine::work() {
       can_step = stepper_->plan();
       if (can_step) {
         remember_ends();
-        stepper_->run(&events);
+        compute();
+        stepper_->finish(&events);
       }
     }
     publish(&events, closing ? Last::kYes : Last::kNo);
     if (closing) return;
   }
+}
+
+// The model's part of a step. Until it is over, the stepper is lent to the thread that prepares.
+void Engine::compute() {
+  bool commands = false;
+  {
+    const std::lock_guard lock(mutex_);
+    computing_ = true;
+    commands = !commands_.empty();
+  }
+  if (commands) prepare_.notify_one();
+  stepper_->compute();
+  std::unique_lock lock(mutex_);
+  computing_ = false;
+  wake_.wait(lock, [&] { return !preparing_; });
+}
+
+// The other thread: while the model computes, requests that arrive are checked, queued, matched with the cache and given
+// their pages, and what they have to say is told.
+void Engine::prepare() {
+  StepEvents events;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    std::vector<Command> commands;
+    prepare_.wait(lock, [&] {
+      if (computing_) commands = take_preparable();
+      return !commands.empty() || closed_;
+    });
+    if (commands.empty()) return;
+    preparing_ = true;
+    lock.unlock();
+    for (Command& command : commands) apply(command, &events);
+    stepper_->admit();
+    publish(&events, Last::kNo);
+    lock.lock();
+    preparing_ = false;
+    wake_.notify_one();
+  }
+}
+
+// Called under the lock. All commands before the first cancel or call: a cancel may end a sequence of the pass, and what
+// stands behind it may count on its pages; a call may change the model.
+std::vector<Engine::Command> Engine::take_preparable() {
+  const auto end = std::find_if(commands_.begin(), commands_.end(), [](const Command& command) {
+    return std::holds_alternative<Cancel>(command) || std::holds_alternative<Call>(command);
+  });
+  std::vector<Command> taken(std::make_move_iterator(commands_.begin()), std::make_move_iterator(end));
+  commands_.erase(commands_.begin(), end);
+  return taken;
 }
 
 void Engine::apply(Command& command, StepEvents* events) {
@@ -187,6 +242,7 @@ void Engine::publish(StepEvents* events, Last last) {
     move_to_end(&events->ends, &events_.ends);
   }
   if (notify) notify_();
+  if (last == Last::kYes) prepare_.notify_one();
 }
 
 }  // namespace chasqui

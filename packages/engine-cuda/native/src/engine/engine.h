@@ -1,5 +1,7 @@
-// The engine's thread. Commands come in through a queue and take effect between two passes; what happened comes out in
-// batches, with one notification until they are fetched. All state of the model and of requests belongs to the thread.
+// The engine's thread, and one that prepares the next pass while the model computes. Commands come in through a queue and
+// take effect in order: between two passes, or beside one where they touch no sequence of it. What happened comes out in
+// batches, with one notification until they are fetched. The stepper belongs to the engine's thread; while that thread is
+// inside compute(), it belongs to the one that prepares.
 #pragma once
 
 #include <condition_variable>
@@ -20,8 +22,8 @@ namespace chasqui {
 
 class Engine {
  public:
-  // `notify` is called when there are events and none had been waiting, on the engine's thread or on one that cancels; it
-  // must not block.
+  // `notify` is called when there are events and none had been waiting, on one of the engine's threads or on one that
+  // cancels; it must not block.
   Engine(std::unique_ptr<Stepper> stepper, std::function<void()> notify);
   ~Engine();  // close() and join()
 
@@ -55,6 +57,9 @@ class Engine {
 
   void post(Command command);
   void work();
+  void compute();
+  void prepare();
+  std::vector<Command> take_preparable();
   void apply(Command& command, StepEvents* events);
   enum class Last : uint8_t { kNo, kYes };
   void publish(StepEvents* events, Last last);
@@ -62,22 +67,27 @@ class Engine {
   void remember(std::vector<EndEvent>* ends);
   void drop_settled(StepEvents* events);
 
-  std::unique_ptr<Stepper> stepper_;  // of the thread alone
+  std::unique_ptr<Stepper> stepper_;
   std::function<void()> notify_;
 
   mutable std::mutex mutex_;  // of all below
-  std::condition_variable wake_;
+  std::condition_variable wake_;     // of the engine's thread
+  std::condition_variable prepare_;  // of the one that prepares
   std::vector<Command> commands_;
   StepEvents events_;
   EngineMetrics metrics_;
   std::unordered_map<uint64_t, EndEvent> cancel_ends_;  // of each request under way: its end if it were cancelled now
   std::unordered_set<uint64_t> settled_;                // said to have ended; the stepper does not know yet
-  bool busy_ = false;           // the thread is at work: it looks at no command until the pass is over
+  bool busy_ = false;           // the thread is at work: cancels wait until the pass is over
+  bool computing_ = false;      // it is inside compute(): others may be prepared
+  bool preparing_ = false;      // which is being done
   bool notified_ = false;
   bool closing_ = false;
   bool closed_ = false;
 
-  std::thread thread_;  // last: it starts when all else is there
+  // Last: they start when all else is there.
+  std::thread preparer_;
+  std::thread thread_;
 };
 
 }  // namespace chasqui

@@ -164,40 +164,69 @@ void Scheduler::start(Sequence* sequence) {
     sequence->last_filed = found.last;
     sequence->n_filed = static_cast<int32_t>(sequence->pages.size());
     sequence->n_computed = sequence->n_filed * kPageTokens;
-    if (found.partial_page >= 0) {
-      const int32_t page = cache_.take();
-      if (page >= 0) {
-        copy_page_(found.partial_page, page, found.partial_tokens);
-        sequence->pages.push_back(page);
-        sequence->n_computed += found.partial_tokens;
-      }
-      cache_.release(found.partial_page);
-    }
+    const Beginning running = find_beginning(*sequence);
+    copy_beginning(sequence, running.n_tokens > found.partial_tokens ? running : Beginning{found.partial_page, found.partial_tokens});
+    if (found.partial_page >= 0) cache_.release(found.partial_page);
     // What it had computed itself before a pre-emption was no find.
     const int32_t known = sequence->was_admitted ? std::max(sequence->n_lost, sequence->usage.cached) : 0;
-    const int32_t fresh = std::max(0, std::min(sequence->n_computed, sequence->n_prompt) - known);
-    sequence->usage.cached += fresh;
-    cached_tokens_ += fresh;
+    count_found(sequence, known, sequence->n_computed);
   }
   sequence->was_admitted = true;
 }
 
-// Pages that another sequence has filed since this one started: what it would compute next may be there by now.
+void Scheduler::count_found(Sequence* sequence, int32_t from, int32_t to) {
+  const int32_t found = std::max(0, std::min(to, sequence->n_prompt) - from);
+  sequence->usage.cached += found;
+  cached_tokens_ += found;
+}
+
+// What others have computed since this one started: full pages are shared, the beginning of a page is copied.
 void Scheduler::share_new_pages(Sequence* sequence) {
-  if (sequence->n_computed != sequence->n_filed * kPageTokens || sequence->n_planned > 0) return;
+  if (sequence->n_planned > 0) return;
   trim_pages(sequence);
-  while (sequence->n_computed + kPageTokens < sequence->length()) {
-    CacheNode* next = cache_.match_next(sequence->request.cache_key, sequence->last_filed, sequence->tokens.data() + sequence->n_computed);
-    if (next == nullptr) return;
-    const int32_t end = sequence->n_computed + kPageTokens;
-    const int32_t found = std::min(end, sequence->n_prompt) - std::max(sequence->n_computed, sequence->n_lost);
-    sequence->usage.cached += std::max(found, 0);
-    cached_tokens_ += std::max(found, 0);
+  const auto begin = [&] { return sequence->n_filed * kPageTokens; };
+  while (begin() + kPageTokens < sequence->length()) {
+    CacheNode* next = cache_.match_next(sequence->request.cache_key, sequence->last_filed, sequence->tokens.data() + begin());
+    if (next == nullptr) break;
+    if (sequence->n_computed > begin()) {  // it had a part of that page already
+      cache_.release(sequence->pages.back());
+      sequence->pages.pop_back();
+    }
+    count_found(sequence, std::max(sequence->n_computed, sequence->n_lost), begin() + kPageTokens);
     sequence->pages.push_back(cache_.page_of(next));
     sequence->last_filed = next;
     ++sequence->n_filed;
-    sequence->n_computed = end;
+    sequence->n_computed = begin();
   }
+  if (sequence->n_computed > begin()) return;
+  copy_beginning(sequence, find_beginning(*sequence));
+  count_found(sequence, std::max(begin(), sequence->n_lost), sequence->n_computed);
+}
+
+// The most that another running sequence has computed of this one's next page in a page of its own.
+Scheduler::Beginning Scheduler::find_beginning(const Sequence& sequence) const {
+  const int32_t at = sequence.n_filed * kPageTokens;
+  const PageTokens wanted = PageTokens::of(sequence.tokens.data() + at, sequence.length() - 1 - at);
+  Beginning best;
+  for (const auto& other : running_) {
+    if (other.get() == &sequence || other->is_scoring() || other->n_filed != sequence.n_filed || other->last_filed != sequence.last_filed ||
+        other->n_computed <= at || !(other->request.cache_key == sequence.request.cache_key)) {
+      continue;
+    }
+    const int32_t common = PageTokens::of(other->tokens.data() + at, other->n_computed - at).common_prefix(wanted);
+    if (common > best.n_tokens) best = {other->pages[static_cast<size_t>(sequence.n_filed)], common};
+  }
+  return best;
+}
+
+// Copied and not shared, because the sequence will write behind it.
+void Scheduler::copy_beginning(Sequence* sequence, const Beginning& beginning) {
+  if (beginning.n_tokens == 0) return;
+  const int32_t page = cache_.take();
+  if (page < 0) return;
+  copy_page_(beginning.page, page, beginning.n_tokens);
+  sequence->pages.push_back(page);
+  sequence->n_computed += beginning.n_tokens;
 }
 
 // Whether this pass already computes the very page that this sequence would compute next: it then waits and shares it.
@@ -350,32 +379,6 @@ SchedulerCounts Scheduler::counts() const {
   counts.prompt_tokens = prompt_tokens_;
   counts.cached_tokens = cached_tokens_;
   return counts;
-}
-
-std::string Scheduler::verify() const {
-  if (std::string wrong = cache_.verify(); !wrong.empty()) return wrong;
-  std::vector<int32_t> holders(static_cast<size_t>(cache_.n_pages()), 0);
-  const auto count = [&](const std::vector<int32_t>& pages) {
-    for (const int32_t page : pages) ++holders[static_cast<size_t>(page)];
-  };
-  for (const auto& sequence : running_) {
-    count(sequence->pages);
-    if (static_cast<int32_t>(sequence->pages.size()) < pages_for(sequence->n_computed)) return "a sequence has computed positions without a page";
-    for (size_t i = 0; i < sequence->pages.size(); ++i) {
-      const bool filed = cache_.is_filed(sequence->pages[i]);
-      if (filed != (static_cast<int32_t>(i) < sequence->n_filed)) return "a sequence would write a page that the cache shares";
-    }
-  }
-  for (const auto& sequence : waiting_) {
-    if (!sequence->pages.empty()) return "a waiting sequence holds pages";
-  }
-  for (const Retained& entry : retained_) count(entry.pages);
-  for (int32_t page = 0; page < cache_.n_pages(); ++page) {
-    const int32_t expected = holders[static_cast<size_t>(page)] + (cache_.is_filed(page) ? 1 : 0);
-    if (cache_.holders(page) != expected) return "page " + std::to_string(page) + " has a wrong count of holders";
-    if (!cache_.is_filed(page) && holders[static_cast<size_t>(page)] > 1) return "page " + std::to_string(page) + " is written by two sequences";
-  }
-  return {};
 }
 
 }  // namespace chasqui

@@ -51,6 +51,7 @@ struct SchedulerCounts {
 
 class Scheduler {
  public:
+  // To be carried out in this order before the next pass, and not before the one that is running is over.
   using CopyPage = std::function<void(int32_t from, int32_t to, int32_t n_tokens)>;
 
   Scheduler(const SchedulerLimits& limits, CopyPage copy_page);
@@ -59,6 +60,9 @@ class Scheduler {
   // Checks the request against the limits and queues it. `sequence` gets a pointer that is valid until finish().
   Status submit(Request request, Sequence** sequence);
 
+  // Takes in waiting sequences as far as there is room. plan() does it too; on its own it may run beside the pass that was
+  // planned last, and touches none of that pass's sequences.
+  void admit();
   // The next pass; empty when nothing can run.
   void plan(std::vector<PlannedSpan>* spans);
   // The span's keys and values are written: files its full pages in the cache.
@@ -87,12 +91,20 @@ class Scheduler {
   };
   using SequenceList = std::list<std::unique_ptr<Sequence>>;
 
+  // Positions of a page that are computed and equal to those that a sequence needs next.
+  struct Beginning {
+    int32_t page = -1;
+    int32_t n_tokens = 0;
+  };
+
   Status check(const Request& request) const;
-  void admit();
   bool fits(const Sequence& sequence) const;
   int32_t n_active() const;
   void start(Sequence* sequence);
   void share_new_pages(Sequence* sequence);
+  Beginning find_beginning(const Sequence& sequence) const;
+  void copy_beginning(Sequence* sequence, const Beginning& beginning);
+  void count_found(Sequence* sequence, int32_t from, int32_t to);
   bool leader_in_plan(const Sequence& sequence, const std::vector<PlannedSpan>& spans) const;
   void grant(Sequence* sequence, int32_t n_tokens, std::vector<PlannedSpan>* spans);
   bool reclaim(const Sequence* claimant, std::vector<PlannedSpan>* spans);

@@ -35,7 +35,7 @@ struct Sequence {
   int32_t n_queued = 0;          // tokens it counts for in the queue
 
   std::unordered_map<int32_t, int32_t> prompt_counts;  // filled only for a repetition penalty
-  std::unordered_map<int32_t, int32_t> output_counts;
+  std::unordered_map<int32_t, int32_t> output_counts;  // filled only for a penalty
   std::vector<int32_t> banned;  // special tokens that may not be sampled
   int32_t n_delivered = 0;      // tokens handed over
   int32_t n_consumed = 0;       // of these, taken by the consumer

@@ -36,8 +36,10 @@ Stepper::Stepper(std::unique_ptr<Forward> forward, StepperOptions options)
     : forward_(std::move(forward)),
       options_(within(std::move(options), *forward_)),
       vocab_(forward_->vocab()),
-      scheduler_(options_.limits, [this](int32_t from, int32_t to, int32_t n) { forward_->copy_page(from, to, n); }),
-      sampler_(vocab_) {}
+      scheduler_(options_.limits, [this](int32_t from, int32_t to, int32_t n) { copies_.push_back({from, to, n}); }),
+      pool_(std::max(1, options_.threads)) {
+  for (int32_t i = 0; i < pool_.size(); ++i) samplers_.push_back(std::make_unique<Sampler>(vocab_));
+}
 
 Stepper::~Stepper() = default;
 
@@ -120,12 +122,15 @@ Status Stepper::remove_adapter(int32_t id) {
 
 bool Stepper::step(StepEvents* events) {
   if (!plan()) return false;
-  run(events);
+  compute();
+  finish(events);
   return true;
 }
 
 bool Stepper::plan() {
   scheduler_.plan(&plan_);
+  for (const PageCopy& copy : copies_) forward_->copy_page(copy.from, copy.to, copy.n_tokens);
+  copies_.clear();
   touched_.clear();
   const auto now = Clock::now();
   for (const PlannedSpan& span : plan_) {
@@ -144,16 +149,22 @@ void Stepper::snapshot(std::vector<EndEvent>* ends) const {
   }
 }
 
-void Stepper::run(StepEvents* events) {
+void Stepper::compute() {
   const auto begin = Clock::now();
-  if (const Status status = forward(); !status.ok()) {
-    for (const PlannedSpan& span : plan_) fail(span.sequence, status, events);
-    if (status.reason == Reason::kDeviceLost) {
-      lost_ = status;
+  outcome_ = forward();
+  compute_seconds_ = seconds_between(begin, Clock::now());
+}
+
+void Stepper::finish(StepEvents* events) {
+  if (!outcome_.ok()) {
+    for (const PlannedSpan& span : plan_) fail(span.sequence, outcome_, events);
+    if (outcome_.reason == Reason::kDeviceLost) {
+      lost_ = outcome_;
       fail_all(lost_, events);
     }
     return;
   }
+  const auto begin = Clock::now();
   int32_t n_tokens = 0;
   int32_t n_prefill = 0;
   for (const PlannedSpan& span : plan_) {
@@ -161,18 +172,10 @@ void Stepper::run(StepEvents* events) {
     if (!span.sequence->is_decoding()) n_prefill += span.n_tokens;
     scheduler_.computed(span);
   }
-  float* row = logits_.data();
-  for (size_t i = 0; i < plan_.size(); ++i) {
-    const PlannedSpan span = plan_[i];
-    if (span.sequence->is_scoring()) {
-      score(span, span.sequence->n_computed - span.n_tokens, row, events);
-      row += static_cast<int64_t>(span.n_tokens) * vocab_;
-    } else if (span.samples) {
-      sample(span.sequence, row, span.sequence->request.constraint ? &masks_[i] : nullptr, events);
-      row += vocab_;
-    }
-  }
-  const double seconds = seconds_between(begin, Clock::now());
+  collect_rows(events);
+  sample_rows();
+  for (Draw& draw : draws_) take_token(&draw, events);
+  const double seconds = compute_seconds_ + seconds_between(begin, Clock::now());
   const double prefill_share = static_cast<double>(n_prefill) / n_tokens;
   ++totals_.steps;
   totals_.batch = static_cast<int32_t>(plan_.size());
@@ -224,110 +227,6 @@ void Stepper::fill_masks() {
     }
     for (const int32_t token : sequence.banned) masks_[i].forbid(token);
   }
-}
-
-// `rows`: (span.n_tokens, vocab); row i tells of the token after position first_position + i.
-void Stepper::score(const PlannedSpan& span, int32_t first_position, const float* rows, StepEvents* events) {
-  Sequence* sequence = span.sequence;
-  for (int32_t i = 0; i < span.n_tokens; ++i) {
-    const int32_t position = first_position + i + 1;
-    if (position >= sequence->length()) break;
-    const float* row = rows + static_cast<int64_t>(i) * vocab_;
-    const float logit = row[sequence->tokens[static_cast<size_t>(position)]];
-    sequence->scores[static_cast<size_t>(position)] = static_cast<float>(static_cast<double>(logit) - log_sum_exp(row, vocab_));
-  }
-  if (sequence->n_pending() == 0) end(sequence, StopReason::kMaxTokens, events);
-}
-
-void Stepper::sample(Sequence* sequence, float* row, const TokenMask* mask, StepEvents* events) {
-  const Request& request = sequence->request;
-  SamplingContext context;
-  context.params = &request.sampling;
-  context.output_counts = &sequence->output_counts;
-  context.prompt_counts = &sequence->prompt_counts;
-  context.banned = &sequence->banned;
-  context.mask = mask;
-  context.position = static_cast<uint64_t>(sequence->length());
-  context.top_logprobs = request.top_logprobs;
-  const int32_t n_permitted = mask == nullptr ? vocab_ : mask->count();
-  if (n_permitted == 0 && request.constraint->is_complete()) {
-    end(sequence, StopReason::kStopToken, events);
-    return;
-  }
-  SampledToken sampled = sampler_.sample(row, context);
-  if (sampled.token < 0) {
-    const Status dead = mask == nullptr || n_permitted > 0
-        ? failure(Reason::kInternal, "The model gave no finite logit for any permitted token.",
-                  "Check the checkpoint's weights for NaN or infinite values, and logitBias for minus infinity.")
-        : failure(Reason::kBadRequest, "The constraint permits no token after " + std::to_string(sequence->usage.generated) + " tokens of output.",
-                  "Permit the special tokens it needs, or relax it.");
-    fail(sequence, dead, events);
-    return;
-  }
-  TokenEvent event;
-  event.token = sampled.token;
-  event.forced = n_permitted == 1;
-  event.has_logprob = request.top_logprobs >= 0;
-  event.logprob = sampled.logprob;
-  event.top = std::move(sampled.top);
-  if (append(sequence, std::move(event), events)) append_forced(sequence, events);
-}
-
-// Tokens that have to come next need no logits: they are appended at once and fed together in the next pass.
-void Stepper::append_forced(Sequence* sequence, StepEvents* events) {
-  if (sequence->request.constraint == nullptr || sequence->request.top_logprobs >= 0) return;
-  std::vector<int32_t> forced;
-  sequence->request.constraint->forced(&forced);
-  for (const int32_t token : forced) {
-    if (contains(sequence->banned, token)) return;
-    TokenEvent event;
-    event.token = token;
-    event.forced = true;
-    if (!append(sequence, std::move(event), events)) return;
-  }
-}
-
-// False if the sequence ended with this token.
-bool Stepper::append(Sequence* sequence, TokenEvent event, StepEvents* events) {
-  const Request& request = sequence->request;
-  const int32_t token = event.token;
-  const auto now = Clock::now();
-  if (sequence->usage.generated == 0) {
-    sequence->first_token = now;
-    if (sequence->first_pass == Clock::time_point{}) sequence->first_pass = now;
-    const double waited = seconds_between(sequence->submitted, now);
-    ++totals_.first_tokens;
-    totals_.first_token_seconds += waited;
-    totals_.last_first_token_ms = waited * 1000.0;
-  }
-  sequence->last_token = now;
-  sequence->tokens.push_back(token);
-  ++sequence->output_counts[token];
-  ++sequence->usage.generated;
-  if (event.forced) ++sequence->usage.forced;
-  ++totals_.decode_tokens;
-  ++sequence->n_delivered;
-  event.request = request.id;
-  events->tokens.push_back(std::move(event));
-
-  if (contains(request.stop_tokens, token)) {
-    end(sequence, StopReason::kStopToken, events);
-    return false;
-  }
-  if (request.constraint != nullptr && !request.constraint->accept(token)) {
-    fail(sequence, failure(Reason::kInternal, "The constraint refused token " + std::to_string(token) + " after permitting it.", "Report this as a bug of the constraint."), events);
-    return false;
-  }
-  if (sequence->usage.generated >= request.max_tokens) {
-    end(sequence, StopReason::kMaxTokens, events);
-    return false;
-  }
-  if (sequence->length() >= options_.limits.context) {
-    end(sequence, StopReason::kContextFull, events);
-    return false;
-  }
-  if (sequence->n_delivered - sequence->n_consumed >= options_.undelivered) scheduler_.park(sequence);
-  return true;
 }
 
 void Stepper::end(Sequence* sequence, StopReason reason, StepEvents* events) {

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "../backend/cpu/thread_pool.h"
 #include "../model/forward.h"
 #include "../sampling/sampler.h"
 #include "helper.h"
@@ -20,6 +21,7 @@ struct StepperOptions {
   SchedulerLimits limits;               // n_pages, context and step_tokens are cut to what the model offers
   std::vector<int32_t> special_tokens;  // ids that a request must name to have them sampled
   int32_t undelivered = 1024;           // tokens a consumer may lag behind before its sequence is parked
+  int32_t threads = 1;                  // that sample, when a pass has many logits
 };
 
 struct EngineMetrics {
@@ -56,9 +58,12 @@ class Stepper {
 
   // Runs one pass; false if there was nothing to run.
   bool step(StepEvents* events);
-  // The two halves of a step: choosing the pass, and running it and sampling.
+  // The three parts of a step: choosing the pass, the model, and sampling. While compute() runs on one thread, another
+  // may submit, take note of what is consumed, release and admit: that is all that touches no sequence of the pass.
   bool plan();
-  void run(StepEvents* events);
+  void compute();
+  void finish(StepEvents* events);
+  void admit() { scheduler_.admit(); }
   // How the sequences of the last plan, and those submitted since, would end if they were cancelled now. Those that have
   // ended are left out.
   void snapshot(std::vector<EndEvent>* ends) const;
@@ -73,10 +78,26 @@ class Stepper {
 
  private:
   Status check(const Request& request) const;
+  // A row of logits from which a token is to be drawn, and what was drawn.
+  struct Draw {
+    Sequence* sequence = nullptr;
+    float* row = nullptr;  // (vocab)
+    const TokenMask* mask = nullptr;
+    int32_t n_permitted = 0;
+    SampledToken sampled;
+  };
+  struct PageCopy {
+    int32_t from, to, n_tokens;
+  };
+
   Status forward();
   void fill_masks();
+  void count(double seconds);
+  void collect_rows(StepEvents* events);
+  void sample_rows();
+  void sample_row(Draw* draw, Sampler* sampler) const;
+  void take_token(Draw* draw, StepEvents* events);
   void score(const PlannedSpan& span, int32_t first_position, const float* rows, StepEvents* events);
-  void sample(Sequence* sequence, float* row, const TokenMask* mask, StepEvents* events);
   void append_forced(Sequence* sequence, StepEvents* events);
   bool append(Sequence* sequence, TokenEvent event, StepEvents* events);
   void end(Sequence* sequence, StopReason reason, StepEvents* events);
@@ -87,13 +108,18 @@ class Stepper {
   StepperOptions options_;
   int32_t vocab_;
   Scheduler scheduler_;
-  Sampler sampler_;
+  std::vector<PageCopy> copies_;  // to be made before the next pass
   std::unordered_map<uint64_t, Sequence*> live_;
   std::unordered_set<int64_t> adapters_;
   std::vector<PlannedSpan> plan_;
   std::vector<uint64_t> touched_;  // requests of the plan, and those submitted since
   std::vector<BatchSpan> batch_;
   std::vector<float> logits_;     // (rows of the pass, vocab)
+  Status outcome_;                // of the last compute()
+  double compute_seconds_ = 0.0;  // that it took
+  std::vector<Draw> draws_;       // of the pass
+  cpu::ThreadPool pool_;          // rows of logits are sampled by several threads
+  std::vector<std::unique_ptr<Sampler>> samplers_;  // one per thread
   Status lost_;                   // not ok: the device is gone for good
   std::vector<TokenMask> masks_;  // one per sampling span of the pass; those without a constraint stay unused
   EngineMetrics totals_;

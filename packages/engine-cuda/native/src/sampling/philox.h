@@ -22,12 +22,14 @@ constexpr PhiloxBlock philox(PhiloxBlock counter, uint32_t key0, uint32_t key1) 
   return counter;
 }
 
-// A number in [0, 1) with 53 random bits.
-constexpr double uniform_at(uint64_t seed, uint64_t position) {
+// 53 random bits.
+constexpr uint64_t bits_at(uint64_t seed, uint64_t position) {
   const PhiloxBlock block = philox({static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), 0, 0},
                                    static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
-  const uint64_t bits = (uint64_t{block[0]} << 32 | block[1]) >> 11;
-  return static_cast<double>(bits) * 0x1.0p-53;
+  return (uint64_t{block[0]} << 32 | block[1]) >> 11;
 }
+
+// The same as a number in [0, 1).
+constexpr double uniform_at(uint64_t seed, uint64_t position) { return static_cast<double>(bits_at(seed, position)) * 0x1.0p-53; }
 
 }  // namespace chasqui

@@ -1,5 +1,6 @@
 // From one row of logits to one token: penalties, masks, temperature, top-k, top-p, min-p, and a draw that depends on seed
-// and position only. Knows nothing of sequences or batches; a GPU's sampler has to give the same tokens.
+// and position only. Knows nothing of sequences or batches. All sums are of integers (row.h), so the same logits give the
+// same token on every processor, and a GPU's sampler can give it too.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "row.h"
 #include "sampling_params.h"
 #include "select.h"
 #include "token_mask.h"
@@ -32,20 +34,36 @@ struct SampledToken {
 
 class Sampler {
  public:
-  explicit Sampler(int32_t vocab) : vocab_(vocab) {}
+  explicit Sampler(int32_t vocab, const RowKernels* kernels = best_row_kernels());
 
   // `logits`: (vocab); overwritten.
   SampledToken sample(float* logits, const SamplingContext& context);
+  // log(sum(exp(logits))); minus or plus infinity where that is the highest logit.
+  double log_sum_exp(const float* logits);
 
  private:
-  int32_t greedy(const float* logits, const SamplingContext& context) const;
-  int32_t draw(const float* logits, const SamplingContext& context);
+  int32_t choose(float* logits, const SamplingContext& context);
+  int32_t first_of_highest(const float* logits, float highest) const;
+  void gather_likeliest(const float* logits, RowScale scale, int32_t n);
+  void gather_weight(const float* logits, RowScale scale, uint64_t wanted);
+  uint64_t gather_down_to(const float* logits, RowScale scale, float exponent);
+  uint64_t gather(const float* logits, RowScale scale, float least);
+  float bound_of_likeliest(int32_t n);
+  int32_t draw(const float* logits, RowScale scale, const SamplingContext& context);
+  int32_t draw_from_all(const float* logits, RowScale scale, uint64_t total, uint64_t bits) const;
+  std::vector<std::pair<int32_t, float>> most_likely(const float* logits, int32_t n, double log_total);
 
   int32_t vocab_;
-  std::vector<Candidate> candidates_;  // kept between calls for its memory
+  const RowKernels* kernels_;
+  // Kept between calls for their memory.
+  std::vector<float> block_highest_;   // (blocks of the row)
+  std::vector<float> ranked_;          // the same, in part by size
+  std::vector<uint64_t> block_sums_;   // (blocks of the row)
+  std::vector<int32_t> ids_;           // (vocab)
+  std::vector<float> gathered_;        // (vocab) their logits
+  std::vector<uint64_t> weights_;      // (vocab) and weights
+  std::vector<Candidate> candidates_;
+  std::vector<std::pair<int32_t, float>> changed_;  // tokens and their logits before penalties
 };
-
-// log(sum(exp(logits))), in double precision.
-double log_sum_exp(const float* logits, int32_t vocab);
 
 }  // namespace chasqui

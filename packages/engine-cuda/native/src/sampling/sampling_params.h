@@ -19,6 +19,9 @@ struct SamplingParams {
   float presence_penalty = 0.0f;    // subtracted once if in the output
   std::vector<std::pair<int32_t, float>> logit_bias;
   uint64_t seed = 0;
+
+  // Whether it matters which tokens the output has and how often.
+  bool counts_output() const { return repetition_penalty != 1.0f || frequency_penalty != 0.0f || presence_penalty != 0.0f; }
 };
 
 // Names the first value that is out of range.

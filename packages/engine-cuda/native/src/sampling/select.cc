@@ -20,39 +20,21 @@ struct Digit {
 };
 constexpr std::array<Digit, 3> kDigits{{{21, 2048}, {10, 2048}, {0, 1024}}};
 
-// Keeps the fewest candidates, most likely first, whose amounts add up to at least `target`.
+// Keeps the fewest candidates, most likely first, whose amounts add up to at least `target`, which is at most their sum.
 template <typename Amount>
-void keep_until(double target, Amount amount, std::vector<Candidate>* candidates) {
+void keep_until(uint64_t target, Amount amount, std::vector<Candidate>* candidates) {
   uint32_t prefix = 0;       // the digits of the boundary's key found so far
   uint32_t prefix_mask = 0;  // which bits they cover
-  double above = 0.0;        // amount of all candidates with a greater key
+  uint64_t above = 0;        // amount of all candidates with a greater key
   for (const Digit digit : kDigits) {
-    std::array<double, 2048> sums{};
-    std::array<bool, 2048> present{};
+    std::array<uint64_t, 2048> sums{};
     for (const Candidate& candidate : *candidates) {
       const uint32_t key = ordered(candidate.logit);
-      if ((key & prefix_mask) != prefix) continue;
-      const uint32_t bin = key >> digit.shift & (digit.bins - 1);
-      sums[bin] += amount(candidate);
-      present[bin] = true;
+      if ((key & prefix_mask) == prefix) sums[key >> digit.shift & (digit.bins - 1)] += amount(candidate);
     }
-    uint32_t lowest = digit.bins;  // present bin to fall back on when rounding keeps the sum below the target
-    uint32_t chosen = digit.bins;
-    for (uint32_t bin = digit.bins; bin-- > 0;) {
-      if (!present[bin]) continue;
-      lowest = bin;
-      if (above + sums[bin] >= target) {
-        chosen = bin;
-        break;
-      }
-      above += sums[bin];
-    }
-    if (chosen == digit.bins) {
-      if (lowest == digit.bins) return;
-      chosen = lowest;
-      above -= sums[lowest];
-    }
-    prefix |= chosen << digit.shift;
+    uint32_t bin = digit.bins - 1;
+    while (bin > 0 && above + sums[bin] < target) above += sums[bin--];
+    prefix |= bin << digit.shift;
     prefix_mask |= (digit.bins - 1) << digit.shift;
   }
   // `prefix` is now the key of the last kept logit; of those equal to it, the lowest ids are kept until the target.
@@ -73,14 +55,11 @@ void keep_until(double target, Amount amount, std::vector<Candidate>* candidates
 
 void keep_top_k(int32_t k, std::vector<Candidate>* candidates) {
   if (k <= 0 || static_cast<size_t>(k) >= candidates->size()) return;
-  keep_until(k, [](const Candidate&) { return 1.0; }, candidates);
+  keep_until(static_cast<uint64_t>(k), [](const Candidate&) { return uint64_t{1}; }, candidates);
 }
 
-void keep_top_p(double p, std::vector<Candidate>* candidates) {
-  if (p >= 1.0) return;
-  double total = 0.0;
-  for (const Candidate& candidate : *candidates) total += candidate.weight;
-  keep_until(p * total, [](const Candidate& candidate) { return candidate.weight; }, candidates);
+void keep_weight(uint64_t target, std::vector<Candidate>* candidates) {
+  keep_until(target, [](const Candidate& candidate) { return candidate.weight; }, candidates);
 }
 
 }  // namespace chasqui

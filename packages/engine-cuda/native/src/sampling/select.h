@@ -10,11 +10,12 @@ namespace chasqui {
 struct Candidate {
   int32_t token = 0;
   float logit = 0.0f;   // after penalties, before temperature
-  double weight = 0.0;  // exp((logit - highest) / temperature): the probability but for its scale
+  uint64_t weight = 0;  // see row.h: the probability but for its scale
 };
 
 // Both keep their candidates in order of id; among equal logits lower ids count as more likely.
 void keep_top_k(int32_t k, std::vector<Candidate>* candidates);
-void keep_top_p(double p, std::vector<Candidate>* candidates);
+// The fewest, most likely first, whose weights add up to at least `target`, which is at most the sum of all.
+void keep_weight(uint64_t target, std::vector<Candidate>* candidates);
 
 }  // namespace chasqui

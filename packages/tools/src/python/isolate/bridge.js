@@ -7,6 +7,7 @@
 {
   const kit = globalThis.__chasqui
   const { stringify } = JSON
+  const { get: byteLength } = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")
   const silent = () => {}
 
   /** Gives the methods; or, with `want` "snapshot", the memory image of an interpreter that has run nothing but the preload. */
@@ -34,22 +35,18 @@
     attach(kit.sleep, report)
     kit.quota.enforce(py.FS)
     const folder = kit.workingFolder(py.FS, setup.home, setup)
-    harden(kit.seal)
+    harden(kit.seal, kit.freezeIntrinsics)
     return {
       execute(code) {
         for (const stream of streams) stream.reset()
         fields.clear()
         const started = Date.now()
-        run(code, setup.resultCharacters)
-        const { files, omitted, contents } = folder.changes(started)
-        const text = (name) => fields.get(name) ?? null
-        const answer = {
-          result: text("result"),
-          error: text("error"),
-          kind: text("kind"),
-          traceback: text("traceback"),
+        try {
+          run(code, setup.resultCharacters)
+        } catch (problem) {
+          reportEscaped(report, problem)
         }
-        return [stringify({ ...answer, files, omitted }), ...contents]
+        return answerOf(fields, folder.changes(started), setup)
       },
       put: folder.put,
       take: folder.take,
@@ -106,9 +103,35 @@
     runner.install(py.toPy(paths), py.toPy(imports))
   }
 
+  /**
+   * What comes out of the runner itself. An interrupt (user code had put another handler in place of the runner's) has left everything
+   * as it was; anything else ends the interpreter, and says why in few words, however long its own are.
+   */
+  function reportEscaped(report, problem) {
+    if (problem?.type !== "KeyboardInterrupt") {
+      const text = String(problem?.message ?? problem)
+      // A Python exception brings its traceback, whose last line says what it is.
+      throw new Error(problem?.type === undefined ? text.slice(0, 300) : text.slice(-300).trimEnd().split("\n").pop())
+    }
+    for (const name of ["error", "kind", "traceback"]) report(name, "KeyboardInterrupt")
+  }
+
+  /** A text and the files' contents. Measured before anything is copied to the outside, whose memory is everyone's. */
+  function answerOf(fields, { files, omitted, contents }, { artifactBytes, artifactCount, resultCharacters }) {
+    const text = (name) => fields.get(name) ?? null
+    const [error, kind, traceback] = ["error", "kind", "traceback"].map(text)
+    const result = error === null ? text("result") : null
+    const answer = stringify({ result, error, kind, traceback, files, omitted })
+    const bytes = contents.reduce((sum, each) => sum + byteLength.call(each), 0)
+    // JSON writes a character as six at most.
+    const fits = answer.length <= 6 * (4 * resultCharacters + 1100 * artifactCount) + 4096
+    if (fits && bytes <= artifactBytes && contents.length <= artifactCount) return [answer, ...contents]
+    throw new Error("the interpreter answered in no known form")
+  }
+
   /** Removes run-time code generation and everything that only booting needed. */
-  function harden(seal) {
-    seal()
+  function harden(seal, freezeIntrinsics) {
+    const wasm = seal()
     const deny = () => {
       throw new EvalError("code generation is disabled")
     }
@@ -122,5 +145,6 @@
     const shell = ["__chasqui", "__loadPyodide", "_createPyodideModule", "read", "readbuffer", "load", "quit"]
     const powers = ["eval", "Function", "WebAssembly", "SharedArrayBuffer", "Atomics"]
     for (const name of [...shell, ...powers]) delete globalThis[name]
+    freezeIntrinsics(wasm)
   }
 }

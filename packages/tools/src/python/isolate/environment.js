@@ -9,6 +9,7 @@
 
   /** The compiled interpreter, its standard library as bytes, 48 random bytes, and the size of the file system. */
   kit.prepare = (wasmModule, stdlib, seed, storageBytes, storageEntries) => {
+    kit.withoutFinalizers()
     const silent = () => {}
     globalThis.console = { log: silent, warn: silent, error: silent, info: silent, debug: silent, trace: silent }
     const start = Date.now()

@@ -1,6 +1,6 @@
 # Runs inside the interpreter: executes one piece of code in a namespace that stays, shows the last expression as IPython does,
 # and reports failures as text. It reports through `report(field, text)`, a function outside of Python; nothing that it says is trusted there.
-import ast, asyncio, asyncio.base_events, asyncio.events, inspect, io, linecache, os, random, sys, time, traceback, types
+import ast, asyncio, asyncio.base_events, asyncio.events, inspect, io, linecache, os, random, signal, sys, time, traceback, types
 
 
 def make_runner():
@@ -12,6 +12,7 @@ def make_runner():
     monotonic, is_coroutine = time.monotonic, inspect.CO_COROUTINE
     TracebackException, flags = traceback.TracebackException, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     Expr, Expression, lines_of = ast.Expr, ast.Expression, linecache.cache
+    name_of = type.__dict__["__name__"].__get__  # a class may say something else by itself, or nothing for a long time
 
     def stream(descriptor, errors):
         return io.TextIOWrapper(
@@ -30,7 +31,11 @@ def make_runner():
     def sleep(seconds, /):
         if seconds < 0: raise ValueError("sleep length must be non-negative")
         end = monotonic() + seconds
-        while (left := end - monotonic()) > 0: outside["sleep"](min(left * 1000, 20))
+        while (left := end - monotonic()) > 0: doze(left)
+
+    def doze(seconds):
+        outside["sleep"](min(seconds * 1000, 20))
+        repr_(None)  # CPython looks for interrupts here; in a loop of few calls it does so rarely
 
     class Selector:
         """There is nothing to select from: waits until the time is over or an interrupt has made something ready."""
@@ -38,7 +43,7 @@ def make_runner():
         def select(self, timeout=None):
             if timeout is None: raise RuntimeError("deadlock: the event loop has nothing left to wait for")
             end = monotonic() + timeout
-            while not self.loop._ready and (left := end - monotonic()) > 0: outside["sleep"](min(left * 1000, 20))
+            while not self.loop._ready and (left := end - monotonic()) > 0: doze(left)
             return []
         def close(self): pass
 
@@ -62,6 +67,26 @@ def make_runner():
     time.sleep = sleep
     asyncio.run = run_coroutine
 
+    heeds, waiting = False, False
+
+    def on_interrupt(number, frame):
+        """In the runner itself an interrupt would cost the whole session: it waits there until user code goes on."""
+        nonlocal waiting
+        if heeds: raise KeyboardInterrupt
+        waiting = True
+
+    def heeding(work):
+        """Runs what may be user code: interrupts are raised there and nowhere else."""
+        nonlocal heeds, waiting
+        heeds = True
+        try:
+            if waiting:
+                waiting = False
+                raise KeyboardInterrupt
+            return work()
+        finally:
+            heeds = False
+
     def execute(code):
         value = evaluate(code, namespace)
         if code.co_flags & is_coroutine: value = run_coroutine(value)
@@ -72,63 +97,72 @@ def make_runner():
         return lines[last.end_lineno - 1][last.end_col_offset:].lstrip().startswith(b";")
 
     def run(source, limit):
-        nonlocal cells
+        nonlocal cells, waiting
         cells += 1
         name = f"<cell {cells}>"
         lines_of[name] = (len_(source), None, source.splitlines(True), name)
         lines_of.pop(f"<cell {cells - 200}>", None)
         reset_streams()
         try:
-            tree = parse(source, name)
-            last = tree.body.pop() if tree.body and isinstance_(tree.body[-1], Expr) else None
-            hidden = last is not None and ends_with_semicolon(source, last)
-            execute(compile_(tree, name, "exec", flags))
-            if last is not None:
-                value = execute(compile_(Expression(last.value), name, "eval", flags))
-                if value is not None and not hidden:
-                    text = repr_(value)
-                    outside["report"]("result", text if len_(text) <= limit else text[:limit] + "…")
-                    namespace["___"], namespace["__"], namespace["_"] = namespace.get("__"), namespace.get("_"), value
+            heeding(lambda: run_cell(source, name, limit))
         except BaseException as error:
             describe(error, name, limit)
         finally:
+            waiting = False
             for each in (sys.stdout, sys.stderr, out, err):
-                try: each.flush()
+                try: heeding(lambda: each.flush())
                 except BaseException: pass
+            waiting = False
+
+    def run_cell(source, name, limit):
+        tree = parse(source, name)
+        last = tree.body.pop() if tree.body and isinstance_(tree.body[-1], Expr) else None
+        hidden = last is not None and ends_with_semicolon(source, last)
+        execute(compile_(tree, name, "exec", flags))
+        if last is None: return
+        value = execute(compile_(Expression(last.value), name, "eval", flags))
+        if value is None or hidden: return
+        text = repr_(value)
+        outside["report"]("result", text if len_(text) <= limit else text[:limit] + "…")
+        namespace["___"], namespace["__"], namespace["_"] = namespace.get("__"), namespace.get("_"), value
 
     def describe(error, name, limit):
         """Type and message, and the traceback from the user's first frame on; the cell that just ran is called <stdin>."""
         report = outside["report"]
-        kind = type_(error).__name__
+        kind = name_of(type_(error))[:200]
         try:
-            message = str_(error)[:limit]
+            message = heeding(lambda: str_(error)[:limit])
         except BaseException:
             message = "<no message: __str__ failed>"
         report("error", f"{kind}: {message}" if message else kind)
         report("kind", kind if kind in ("KeyboardInterrupt", "SystemExit", "MemoryError", "RecursionError") else "Exception")
         try:
-            frames = error.__traceback__
-            while frames is not None and not frames.tb_frame.f_code.co_filename.startswith("<cell "): frames = frames.tb_next
-            seen, waiting = set(), [TracebackException(type_(error), error, frames, limit=-40, compact=True)]
-            whole = waiting[0]
-            while waiting:
-                part = waiting.pop()
-                if part is None or id(part) in seen: continue
-                seen.add(id(part))
-                for frame in part.stack:
-                    frame.colno = frame.end_colno = None
-                    if frame.filename == name: frame.filename = "<stdin>"
-                if getattr(part, "filename", None) == name: part.filename = "<stdin>"
-                waiting += [part.__cause__, part.__context__, *(part.exceptions or ())]
-            text = "".join(whole.format())
+            text = heeding(lambda: traceback_text(error, name))
         except BaseException:
             text = f"{kind}: {message}"
         report("traceback", text if len_(text) <= limit else text[: limit // 2] + "\n…\n" + text[-limit // 2 :])
+
+    def traceback_text(error, name):
+        frames = error.__traceback__
+        while frames is not None and not frames.tb_frame.f_code.co_filename.startswith("<cell "): frames = frames.tb_next
+        seen, parts = set(), [TracebackException(type_(error), error, frames, limit=-40, compact=True)]
+        whole = parts[0]
+        while parts:
+            part = parts.pop()
+            if part is None or id(part) in seen: continue
+            seen.add(id(part))
+            for frame in part.stack:
+                frame.colno = frame.end_colno = None
+                if frame.filename == name: frame.filename = "<stdin>"
+            if getattr(part, "filename", None) == name: part.filename = "<stdin>"
+            parts += [part.__cause__, part.__context__, *(part.exceptions or ())]
+        return "".join(whole.format())
 
     def attach(sleep_outside, report_outside):
         """Once per sandbox, after the snapshot was restored: new randomness, and nothing left of the way to the host's objects."""
         outside["sleep"], outside["report"] = sleep_outside, report_outside
         random.seed()
+        signal.signal(signal.SIGINT, on_interrupt)
         for name in list(sys.modules):
             if name.partition(".")[0] in ("js", "pyodide_js", "_chasqui"): del sys.modules[name]
         from _pyodide._importhook import jsfinder

@@ -32,8 +32,20 @@
       return { module, instance: new Instance(module, imports) }
     }
     for (const name of ["instantiateStreaming", "compileStreaming", "promising", "Suspending"]) delete WebAssembly[name]
+    // An instance leads to its constructor, past the ones above.
+    const kinds = [
+      Module,
+      Instance,
+      Memory,
+      WebAssembly.Table,
+      WebAssembly.Global,
+      WebAssembly.Tag,
+      WebAssembly.Exception,
+    ]
     return () => {
       sealed = true
+      for (const kind of kinds) Object.defineProperty(kind.prototype, "constructor", { value: undefined })
+      return [...kinds, WebAssembly]
     }
   }
 

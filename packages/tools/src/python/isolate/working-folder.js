@@ -45,13 +45,23 @@
     return FS.readFile(path).slice().buffer
   }
 
+  /** None for a folder that is gone: code may remove the working folder itself. */
+  function namesIn(FS, path) {
+    try {
+      return FS.readdir(path)
+    } catch (error) {
+      if (error instanceof FS.ErrnoError) return []
+      throw error
+    }
+  }
+
   /** Ordinary files below a folder: path → size, time, node. Links are not followed. */
   function listFiles(FS, home) {
     const found = new Map()
     const waiting = [""]
     while (waiting.length > 0) {
       const folder = waiting.pop()
-      for (const name of FS.readdir(`${home}/${folder}`)) {
+      for (const name of namesIn(FS, `${home}/${folder}`)) {
         if (name === "." || name === "..") continue
         const path = `${folder}${name}`
         const { mode, size, mtime, ino } = FS.lstat(`${home}/${path}`)
