@@ -77,3 +77,11 @@ function(gpu_program name)
 endfunction()
 gpu_program(gpu_check native/gpu/gpu_check.cc ${GPU_CHECKS})
 gpu_program(gpu_bench native/gpu/gpu_bench.cc ${GPU_BENCH})
+if(CHASQUI_TESTS AND NOT CHASQUI_CUDA AND NOT CHASQUI_SANITIZE)
+  set_target_properties(gpu_check gpu_bench PROPERTIES EXCLUDE_FROM_ALL OFF)
+  add_test(NAME gpu_check_slow COMMAND gpu_check CONFIGURATIONS slow)
+  # Every path of the program, on a model that a CPU can run: cases, formats, a prompt, kernel tables.
+  add_test(NAME gpu_bench_slow COMMAND gpu_bench --model tiny --weights int4 --head int8 --kv fp8 --context 40 --batch 2 --kernels
+           CONFIGURATIONS slow)
+  add_test(NAME gpu_bench_prefill_slow COMMAND gpu_bench --model tiny --context 40 --prefill CONFIGURATIONS slow)
+endif()

@@ -42,6 +42,7 @@ struct Gemm {
   const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
   const uint32_t warp_row = warp / 2, warp_column = warp % 2;
   const int32_t first_tile = static_cast<int32_t>(blockIdx.x) * (kGemmRows / 16);
+  const int32_t copied_base = a.weights.map.base(tile_of(static_cast<int32_t>(warp)));  // of the tile that this warp copies
   const int32_t first_column = static_cast<int32_t>(blockIdx.y) * kColumns;
 
   DEVICE Gemm(const GemmArguments& arguments, uint8_t* memory) : a(arguments), shared(memory), weights{a.weights} {}
@@ -57,7 +58,7 @@ struct Gemm {
   }
 
   DEVICE void copy_weights(int slot, int32_t step) const {
-    weights.copy_step(stage(slot) + warp * Weights<Format>::kBytes, tile_of(static_cast<int32_t>(warp)), step);
+    weights.copy_step(stage(slot) + warp * Weights<Format>::kBytes, copied_base, step);
   }
 
   DEVICE void copy_inputs(int slot, int32_t step) const {
@@ -117,7 +118,7 @@ UNROLL
 UNROLL
         for (int m = 0; m < kTiles; m++) {
           flush<kTiles8>(total[m], part[m], scales[m]);
-          if (pair * 2 + 2 < Format::kTurns) scales[m] = weights.scales_of_step(tiles[m], (pair * 2 + 2) / turns_of_group);
+          if (pair * 2 + 2 < Format::kTurns) scales[m] = weights.scales_of_step(tiles[m], weights.group_of_turn(pair * 2 + 2));
         }
       }
     }
@@ -192,7 +193,7 @@ UNROLL
     float total[kTiles][kTiles8][4] = {}, part[kTiles][kTiles8][4] = {};
     Scales of_rows[kTiles];
 UNROLL
-    for (int m = 0; m < kTiles; m++) of_rows[m] = weights.scales_of_rows(tile_of(static_cast<int32_t>(warp_row) * kTiles + m));
+    for (int m = 0; m < kTiles; m++) of_rows[m] = weights.scales_of_rows(a.weights.map.base(tile_of(static_cast<int32_t>(warp_row) * kTiles + m)));
     int slot = 0;
     for (int32_t step = first; step < last; step++) {
       copies_wait<kStages - 2>();

@@ -24,6 +24,7 @@ WeightSource source_of(const DeviceLinear& linear, const RowMap& map) {
   const int32_t step = step_of(linear.kind);
   source.steps = (linear.in + step - 1) / step;
   source.group = linear.group;
+  while (1 << source.group_bits < linear.group) source.group_bits++;
   source.groups = linear.group == 0 ? 1 : (source.steps * step + linear.group - 1) / linear.group;
   source.map = map;
   return source;
@@ -91,6 +92,7 @@ void multiply_many(const Target& target, int32_t rows, const DeviceLinear& linea
   arguments.partials = target.scratch.partials;
   arguments.counters = target.scratch.counters;
   arguments.ending = ending;
+  if (target.untried && linear.kind == WeightKind::kBF16 && rows > 128 && gemm_wgmma(target, arguments)) return;
   gemm(target, linear, plan, arguments);
 }
 
