@@ -53,14 +53,25 @@ console.log(JSON.stringify({ text: answer.text, stopReason: answer.stopReason, g
 it("the installed command runs a question with tools", { timeout: 120_000 }, () => {
   const lines = run(
     process.execPath,
-    [join("node_modules", "chasqui", "bin", "chasqui.mjs"), "run", "--device", "cpu", "--json", "How tall is Mount Fuji?"],
+    [
+      join("node_modules", "chasqui", "bin", "chasqui.mjs"),
+      "run",
+      "--device",
+      "cpu",
+      "--json",
+      "How tall is Mount Fuji?",
+    ],
     project,
   )
   expect(lines).toContain('"type":"tool-result"')
 })
 
 it("the package carries no sources of the native part and one module for each device of this build", () => {
-  const inside = run("tar", ["-tzf", readdirSync(project).find((file) => file.startsWith("chasqui-engine-cuda")) ?? ""], project)
+  const inside = run(
+    "tar",
+    ["-tzf", readdirSync(project).find((file) => file.startsWith("chasqui-engine-cuda")) ?? ""],
+    project,
+  )
   expect(inside).toMatch(new RegExp(`prebuilt/${process.platform}-${process.arch}/chasqui\\.node`))
   expect(inside).not.toMatch(/\.(cc|cu|cuh)\n/)
 })

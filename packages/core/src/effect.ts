@@ -7,15 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import {
-  agentWith,
-  type Decisions,
-  type OutputOptions,
-  type OutputResult,
-  type Agent as PlainAgent,
-  type AgentOptions as PlainOptions,
-  type RunOptions,
-} from "./agent.ts"
+import { agentWith, type Agent as PlainAgent } from "./agent.ts"
+import type {
+  Decisions,
+  OutputOptions,
+  OutputResult,
+  AgentOptions as PlainOptions,
+  RunOptions,
+} from "./agent-options.ts"
 import type { PendingRun } from "./approval.ts"
 import { AgentError, EngineError, PromptError, SessionError, TokenizerError, ToolDefinitionError } from "./error.ts"
 import type { AgentEvent } from "./event.ts"

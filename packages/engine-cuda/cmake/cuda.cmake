@@ -37,8 +37,10 @@ if(CHASQUI_CUDA)
   add_library(chasqui_cuda OBJECT ${CUDA_HOST_SOURCES} ${CUDA_FOLDER}/device_runtime_gpu.cc ${CUDA_KERNELS})
   target_compile_options(chasqui_cuda PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${CUDA_FLAGS}>")
   target_link_libraries(chasqui_cuda PUBLIC CUDA::cudart_static)
+  # No empty word where no launcher is set: it would be run as a command.
+  set(KEEP_PTXAS ${CMAKE_CURRENT_SOURCE_DIR}/scripts/keep-ptxas.sh ${CMAKE_CUDA_COMPILER_LAUNCHER})
   set_target_properties(chasqui_cuda PROPERTIES
-                        CUDA_COMPILER_LAUNCHER "${CMAKE_CURRENT_SOURCE_DIR}/scripts/keep-ptxas.sh;${CMAKE_CUDA_COMPILER_LAUNCHER}"
+                        CUDA_COMPILER_LAUNCHER "${KEEP_PTXAS}"
                         CUDA_ARCHITECTURES OFF CUDA_RUNTIME_LIBRARY Static
                         CUDA_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden)
   set(CHASQUI_BACKEND chasqui_cuda)
@@ -77,3 +79,11 @@ function(gpu_program name)
 endfunction()
 gpu_program(gpu_check native/gpu/gpu_check.cc ${GPU_CHECKS})
 gpu_program(gpu_bench native/gpu/gpu_bench.cc ${GPU_BENCH})
+if(CHASQUI_TESTS AND NOT CHASQUI_CUDA AND NOT CHASQUI_SANITIZE)
+  set_target_properties(gpu_check gpu_bench PROPERTIES EXCLUDE_FROM_ALL OFF)
+  add_test(NAME gpu_check_slow COMMAND gpu_check CONFIGURATIONS slow)
+  # Every path of the program, on a model that a CPU can run: cases, formats, a prompt, kernel tables.
+  add_test(NAME gpu_bench_slow COMMAND gpu_bench --model tiny --weights int4 --head int8 --kv fp8 --context 40 --batch 2 --kernels
+           CONFIGURATIONS slow)
+  add_test(NAME gpu_bench_prefill_slow COMMAND gpu_bench --model tiny --context 40 --prefill CONFIGURATIONS slow)
+endif()

@@ -28,7 +28,9 @@ function findNvcc() {
   const places = [
     process.env.CUDACXX,
     ...(process.env.PATH ?? "").split(":").map((place) => join(place, "nvcc")),
-    ...["CUDA_HOME", "CUDA_PATH"].flatMap((name) => (process.env[name] ? [join(process.env[name], "bin", "nvcc")] : [])),
+    ...["CUDA_HOME", "CUDA_PATH"].flatMap((name) =>
+      process.env[name] ? [join(process.env[name], "bin", "nvcc")] : [],
+    ),
     "/usr/local/cuda/bin/nvcc",
     ...readdirSync("/usr/local").flatMap((name) => (name.startsWith("cuda-") ? [`/usr/local/${name}/bin/nvcc`] : [])),
   ]

@@ -27,7 +27,7 @@ export interface LoadOptions {
   /** LoRA adapters in PEFT's layout: names for requests, and the folders they are in. */
   readonly adapters?: Readonly<Record<string, string>>
   /** How keys and values are kept: `bf16` takes half the memory of `f32`. */
-  readonly kvType?: "bf16" | "f32"
+  readonly kvType?: "bf16" | "f32" | "fp8"
   /** A request's tokens do not depend on the requests computed beside it, at the cost of some speed. */
   readonly batchIndependent?: boolean
   /** Special tokens by id: a request samples only those that it lists. */
@@ -95,8 +95,8 @@ export const loadArguments = (folder: string, options: LoadOptions): NativeLoadO
   if (typeof folder !== "string") throw bad("The checkpoint folder is no string.", "Give its path.")
   if (options.device !== undefined && !["auto", "cpu", "cuda"].includes(options.device))
     throw bad(`device is ${String(options.device)}.`, "Use cuda, cpu or auto.")
-  if (options.kvType !== undefined && options.kvType !== "bf16" && options.kvType !== "f32")
-    throw bad(`kvType is ${String(options.kvType)}.`, "Use bf16 or f32.")
+  if (options.kvType !== undefined && !["bf16", "f32", "fp8"].includes(options.kvType))
+    throw bad(`kvType is ${String(options.kvType)}.`, "Use bf16, f32 or fp8.")
   if (options.weights !== undefined && !weightFormats.includes(options.weights))
     throw bad(`weights is ${String(options.weights)}.`, `Use one of ${weightFormats.join(", ")}.`)
   const limits = options.limits ?? {}

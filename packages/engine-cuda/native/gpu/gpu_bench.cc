@@ -26,7 +26,7 @@ struct Arguments {
 [[noreturn]] void usage(const char* wrong) {
   std::fprintf(stderr, "%s\nUsage: gpu_bench [--profile core|70b|wide|none] [--csv FOLDER] [--kernels]\n"
                "                 [--model 8b|70b|1b|3b|tiny] [--weights bf16|fp8|int8|int4|nf4] [--head bf16|fp8|int8]\n"
-               "                 [--kv bf16|fp8] [--batch N] [--context N] [--prefill]\n", wrong);
+               "                 [--kv bf16|fp8] [--batch N] [--context N] [--prefill] [--untried]\n", wrong);
   std::exit(2);
 }
 
@@ -52,6 +52,7 @@ Arguments read_arguments(int argc, char** argv) {
       else if (name == "--batch") given.own.batch = number();
       else if (name == "--context") given.own.context = number();
       else if (name == "--prefill") given.own.prefill = true;
+      else if (name == "--untried") given.own.untried = true;
       else usage((name + " is no option.").c_str());
     }
   }
@@ -118,7 +119,7 @@ void print_result(const BenchResult& result, const std::string& device, const st
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Arguments given = read_arguments(argc, argv);
+  Arguments given = read_arguments(argc, argv);
   std::vector<BenchCase> cases = cases_of(given.profile);
   if (given.has_case) cases.push_back(given.own);
   std::unique_ptr<cuda::Runtime> runtime;
@@ -128,6 +129,7 @@ int main(int argc, char** argv) {
   }
   print_device(*runtime);
   const std::string device = runtime->facts().name;
+  if (!runtime->facts().is_real) given.csv.clear();  // times of a CPU that stands in are no results
   const Limits limits = measure_limits(*runtime);
   runtime.reset();
   char line[256];

@@ -88,7 +88,7 @@ class Backend {
   virtual bool batch_independent() const = 0;
 
   // Refuses as `unsupported` what it has no kernels for; asked before anything is made.
-  virtual Status supports(const WorkShape& shape, KvType kv_type) const = 0;
+  virtual Status supports(const WorkShape& shape, KvType kv_type) const;
 
   // Bytes that the objects below will take, for plans and for typed refusals before anything is claimed.
   virtual int64_t embedding_bytes(const MatrixView& table) const = 0;
@@ -145,6 +145,11 @@ struct BackendOptions {
   // A row's result must not depend on the other rows of its step, at whatever cost a backend has for that.
   bool batch_independent = false;
 };
+
+inline Status Backend::supports(const WorkShape&, KvType kv_type) const {
+  if (kv_type != KvType::kFp8) return {};
+  return failure(Reason::kUnsupported, std::string(device()) + " keeps no cache in fp8.", "Use bf16 or f32.");
+}
 
 inline Status Backend::adapt(Linear&, int32_t, const std::vector<LowRank>&) {
   return failure(Reason::kUnsupported, std::string(device()) + " applies no adapters yet.",

@@ -36,8 +36,6 @@ class CpuBackend final : public Backend {
   DeviceMemory memory() const override { return machine_memory(); }
   bool batch_independent() const override { return true; }  // see kernels.h: one order for every sum
 
-  Status supports(const WorkShape&, KvType kv_type) const override;
-
   int64_t embedding_bytes(const MatrixView&) const override { return 0; }  // read where it is
   int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const override {
     return panel_linear_bytes(parts, format);
@@ -86,11 +84,6 @@ class CpuBackend final : public Backend {
 };
 
 CpuWorkspace& of(Workspace& work) { return static_cast<CpuWorkspace&>(work); }
-
-Status CpuBackend::supports(const WorkShape&, KvType kv_type) const {
-  if (kv_type != KvType::kFp8) return {};
-  return failure(Reason::kUnsupported, "The CPU backend keeps no cache in fp8.", "Use bf16 or f32.");
-}
 
 int64_t CpuBackend::workspace_bytes(const WorkShape& shape) const {
   CpuWorkspace work;

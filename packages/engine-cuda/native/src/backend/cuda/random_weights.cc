@@ -2,17 +2,14 @@
 #include "random_weights.h"
 
 #include <cmath>
-#include <cstring>
 
+#include "../../checkpoint/quant.h"
 #include "../../model/precision.h"
 #include "kernels/pack.h"
 
 namespace chasqui::cuda {
 
 namespace {
-
-constexpr float kNormalFloat[16] = {-1.0f, -0.6961928f, -0.5250731f, -0.3949175f, -0.2844414f, -0.1847734f, -0.0910500f, 0.0f,
-                                    0.0795803f, 0.1609302f, 0.2461123f, 0.3379152f, 0.4407098f, 0.5626170f, 0.7229568f, 1.0f};
 
 struct ScaleForm {
   int32_t group;     // as in DeviceLinear
@@ -42,7 +39,7 @@ int64_t scale_bytes(const PackShape& shape) {
 Status send_table(Runtime& runtime, Pool& pool, Buffer* made) {
   Pinned table;
   if (Status status = table.claim(runtime, 32, "a table of weights"); !status.ok()) return status;
-  for (int i = 0; i < 16; i++) table.as<uint16_t>()[i] = float_to_bf16(kNormalFloat[i]);
+  for (int i = 0; i < 16; i++) table.as<uint16_t>()[i] = float_to_bf16(kNf4Table[static_cast<size_t>(i)]);
   if (Status status = pool.claim(32, "a table of weights", made); !status.ok()) return status;
   if (Status status = runtime.upload(made->as(), table.as(), 32); !status.ok()) return status;
   return runtime.wait();

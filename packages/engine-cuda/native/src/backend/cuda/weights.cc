@@ -7,6 +7,7 @@
 
 #include "../../checkpoint/quant.h"
 #include "../../model/precision.h"
+#include "../../model/quantise_matrix.h"
 #include "../cpu/quantise.h"
 #include "kernels/pack.h"
 
@@ -37,14 +38,28 @@ PlacedRow place(const std::vector<MatrixView>& parts, int64_t row) {
   return placed;
 }
 
-// Beside each quantised part what it unpacks to, beside each plain one nothing.
+// Beside each part that is quantised, or becomes NF4 or FP8, its codes; beside each other one an empty matrix.
 using Unpacked = std::vector<QuantMatrix>;
 
-Status unpack(const std::vector<MatrixView>& parts, Unpacked* made) {
+bool is_coded(const QuantMatrix& matrix) { return matrix.codes != nullptr; }
+
+Status encode(const WeightLoader& loader, const MatrixView& part, QuantKind kind, QuantMatrix* made) {
+  if (Status status = prepare_quantised(kind, part.rows, part.cols, made); !status.ok()) return status;
+  constexpr int64_t kRun = 32;
+  loader.threads.run(static_cast<int32_t>((part.rows + kRun - 1) / kRun), [&](int32_t run, int32_t) {
+    for (int64_t row = run * kRun; row < std::min(part.rows, (run + 1) * kRun); row++) quantise_row(part, row, made);
+  });
+  return {};
+}
+
+Status unpack(const WeightLoader& loader, const std::vector<MatrixView>& parts, WeightFormat format, Unpacked* made) {
   made->resize(parts.size());
   for (size_t i = 0; i < parts.size(); i++) {
-    if (parts[i].quant == nullptr) continue;
-    if (Status status = parts[i].quant->unpack(&(*made)[i]); !status.ok()) return status;
+    Status status;
+    if (parts[i].quant != nullptr) status = parts[i].quant->unpack(&(*made)[i]);
+    else if (format == WeightFormat::kNf4) status = encode(loader, parts[i], QuantKind::kTable4, &(*made)[i]);
+    else if (format == WeightFormat::kFp8) status = encode(loader, parts[i], QuantKind::kFp8, &(*made)[i]);
+    if (!status.ok()) return status;
   }
   return {};
 }
@@ -52,7 +67,7 @@ Status unpack(const std::vector<MatrixView>& parts, Unpacked* made) {
 void load_row(const std::vector<MatrixView>& parts, const Unpacked& unpacked, int64_t row, float* out) {
   const PlacedRow placed = place(parts, row);
   const MatrixView& part = parts[placed.part];
-  if (part.quant != nullptr) return dequantise_row(unpacked[placed.part], placed.row, out);
+  if (is_coded(unpacked[placed.part])) return dequantise_row(unpacked[placed.part], placed.row, out);
   const auto* data = static_cast<const char*>(part.data) + placed.row * part.cols * dtype_bytes(part.type);
   load_elements(data, part.type, part.cols, out);
 }
@@ -63,7 +78,7 @@ void write_bf16_row(const std::vector<MatrixView>& parts, const Unpacked& unpack
   const PlacedRow placed = place(parts, row);
   const MatrixView& part = parts[placed.part];
   const int64_t cols = part.cols;
-  if (part.quant == nullptr && part.type == DType::kBF16) {
+  if (!is_coded(unpacked[placed.part]) && part.type == DType::kBF16) {
     std::memcpy(out, static_cast<const uint16_t*>(part.data) + placed.row * cols, static_cast<size_t>(cols) * 2);
     return;
   }
@@ -224,7 +239,7 @@ ScaleKind scale_kind_of(const Unpacked& matrices) {
 }
 
 bool describe(const std::vector<MatrixView>& parts, const Unpacked& matrices, PackedForm* form) {
-  if (std::any_of(parts.begin(), parts.end(), [](const MatrixView& part) { return part.quant == nullptr; })) return false;
+  if (!std::all_of(matrices.begin(), matrices.end(), is_coded)) return false;
   const QuantMatrix& first = matrices.front();
   for (const QuantMatrix& matrix : matrices) {
     if (!same_form(matrix, first)) return false;
@@ -241,6 +256,8 @@ bool describe(const std::vector<MatrixView>& parts, const Unpacked& matrices, Pa
   linear.in = static_cast<int32_t>(form->in);
   linear.group = form->group;
   linear.scale_kind = form->scale_kind;
+  static const int8_t some_zero = 0;
+  if (form->has_zeros) linear.zeros = &some_zero;
   return refuses(linear) == nullptr;
 }
 
@@ -280,25 +297,40 @@ Status load_as_it_is(const WeightLoader& loader, const std::vector<MatrixView>& 
 
 int64_t device_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) {
   const int64_t out = rows_of(parts), in = parts.front().cols;
-  if (format != WeightFormat::kAsStored) return form_of(parts, format).bytes();
-  const std::shared_ptr<const QuantSource>& quant = parts.front().quant;
-  if (quant == nullptr) return Pool::rounded(out * in * 2);
-  // The group is known only once the matrix is unpacked. Scale and zero for every 64 inputs is what the finest formats have
-  // (NF4 of bitsandbytes); coarser ones take less.
-  PackedForm form{kind_of(quant->kind), ScaleKind::kF32, out, in, 64, true};
+  const bool plain = std::all_of(parts.begin(), parts.end(), [](const MatrixView& part) { return part.quant == nullptr; });
+  if (plain && format == WeightFormat::kAsStored) return Pool::rounded(out * in * 2);
+  if (plain && format == WeightFormat::kNf4) return PackedForm{WeightKind::kTable4, ScaleKind::kF32, out, in, 64, false}.bytes();
+  if (plain && format == WeightFormat::kFp8) return PackedForm{WeightKind::kFp8, ScaleKind::kF32, out, in, 0, false}.bytes();
+  if (plain) return form_of(parts, format).bytes();
+  // Parts of one form stay what they are; others become bf16, which is more.
+  PackedForm form{WeightKind::kInt8, ScaleKind::kBF16, out, in, 0, false};
+  for (const MatrixView& part : parts) {
+    if (part.quant == nullptr || part.quant->kind != parts.front().quant->kind || part.quant->group != parts.front().quant->group) {
+      return Pool::rounded(out * in * 2);
+    }
+    form.kind = kind_of(part.quant->kind);
+    form.group = part.quant->group >= in ? 0 : static_cast<int32_t>(part.quant->group);
+    form.has_zeros |= part.quant->has_zeros;
+    if (part.quant->scale == QuantScale::kF32 || parts.front().quant->scale != part.quant->scale) form.scale_kind = ScaleKind::kF32;
+  }
+  if (form.group != 0 && form.group < 16) return Pool::rounded(out * in * 2);
   return form.bytes();
 }
 
 Status load_linear(const WeightLoader& loader, const std::vector<MatrixView>& parts, WeightFormat format, CudaLinear* made) {
   made->linear.out = static_cast<int32_t>(rows_of(parts));
   made->linear.in = static_cast<int32_t>(parts.front().cols);
+  if (format == WeightFormat::kNf4 || format == WeightFormat::kFp8) {
+    return failure(Reason::kUnsupported, "On CUDA weights become int8 or int4 on load, not NF4 or FP8.",
+                   "Use int8 or int4, or a checkpoint that is stored in NF4 or FP8.");
+  }
   Unpacked unpacked;
-  if (Status status = unpack(parts, &unpacked); !status.ok()) return status;
+  if (Status status = unpack(loader, parts, format, &unpacked); !status.ok()) return status;
   PackedForm form;
   Status status;
   if (describe(parts, unpacked, &form)) {
     status = load_as_it_is(loader, parts, unpacked, form, made);
-  } else if (format != WeightFormat::kAsStored) {
+  } else if (format == WeightFormat::kInt8 || format == WeightFormat::kInt4) {
     status = load_quantised(loader, parts, unpacked, format, made);
   } else {
     status = upload_bf16(loader, parts, unpacked, kUse, &made->codes);
@@ -315,7 +347,7 @@ Status load_linear(const WeightLoader& loader, const std::vector<MatrixView>& pa
 
 Status load_bf16(const WeightLoader& loader, const std::vector<MatrixView>& parts, const char* what, Buffer* made) {
   Unpacked unpacked;
-  if (Status status = unpack(parts, &unpacked); !status.ok()) return status;
+  if (Status status = unpack(loader, parts, WeightFormat::kAsStored, &unpacked); !status.ok()) return status;
   return upload_bf16(loader, parts, unpacked, what, made);
 }
 

@@ -57,7 +57,7 @@ struct Gemm {
   }
 
   DEVICE void copy_weights(int slot, int32_t step) const {
-    weights.copy_step(stage(slot) + warp * Weights<Format>::kBytes, tile_of(static_cast<int32_t>(warp)), step);
+    weights.copy_step(stage(slot) + warp * Weights<Format>::kBytes, a.weights.map.base(tile_of(static_cast<int32_t>(warp))), step);
   }
 
   DEVICE void copy_inputs(int slot, int32_t step) const {
@@ -117,7 +117,7 @@ UNROLL
 UNROLL
         for (int m = 0; m < kTiles; m++) {
           flush<kTiles8>(total[m], part[m], scales[m]);
-          if (pair * 2 + 2 < Format::kTurns) scales[m] = weights.scales_of_step(tiles[m], (pair * 2 + 2) / turns_of_group);
+          if (pair * 2 + 2 < Format::kTurns) scales[m] = weights.scales_of_step(tiles[m], weights.group_of_turn(pair * 2 + 2));
         }
       }
     }
@@ -192,7 +192,7 @@ UNROLL
     float total[kTiles][kTiles8][4] = {}, part[kTiles][kTiles8][4] = {};
     Scales of_rows[kTiles];
 UNROLL
-    for (int m = 0; m < kTiles; m++) of_rows[m] = weights.scales_of_rows(tile_of(static_cast<int32_t>(warp_row) * kTiles + m));
+    for (int m = 0; m < kTiles; m++) of_rows[m] = weights.scales_of_rows(a.weights.map.base(tile_of(static_cast<int32_t>(warp_row) * kTiles + m)));
     int slot = 0;
     for (int32_t step = first; step < last; step++) {
       copies_wait<kStages - 2>();

@@ -63,6 +63,8 @@ struct Target {
   Stream* stream = nullptr;
   DeviceLimits limits;
   Scratch scratch;
+  // Use kernels that no device has run yet, where there are any for it: for checks against their siblings.
+  bool untried = false;
 };
 
 // ---- The step ----

@@ -18,4 +18,7 @@ CHASQUI_FORMAT(int4)
 CHASQUI_FORMAT(table4)
 #undef CHASQUI_FORMAT
 
+// bf16 weights on Hopper; false: not on this device, nothing was launched.
+bool gemm_wgmma(const Target& target, const GemmArguments& arguments);
+
 }  // namespace chasqui::cuda

@@ -24,12 +24,13 @@ WeightSource source_of(const DeviceLinear& linear, const RowMap& map) {
   const int32_t step = step_of(linear.kind);
   source.steps = (linear.in + step - 1) / step;
   source.group = linear.group;
+  while (1 << source.group_bits < linear.group) source.group_bits++;
   source.groups = linear.group == 0 ? 1 : (source.steps * step + linear.group - 1) / linear.group;
   source.map = map;
   return source;
 }
 
-// What goes into a matrix: rows that are still to be normed, or ready ones.
+// What goes into a matrix: rows of x that are still to be normed, or, without a norm, ready ones.
 struct Input {
   const float* x = nullptr;
   const DeviceNorm* norm = nullptr;
@@ -66,7 +67,7 @@ void multiply_few(const Target& target, int32_t rows, const DeviceLinear& linear
   arguments.tiles = plan.tiles;
   arguments.slices = plan.slices;
   arguments.rows = rows;
-  if (input.ready != nullptr) {
+  if (input.norm == nullptr) {
     arguments.input = input.ready;
   } else {
     arguments.x = input.x;
@@ -91,6 +92,7 @@ void multiply_many(const Target& target, int32_t rows, const DeviceLinear& linea
   arguments.partials = target.scratch.partials;
   arguments.counters = target.scratch.counters;
   arguments.ending = ending;
+  if (target.untried && linear.kind == WeightKind::kBF16 && rows > 128 && gemm_wgmma(target, arguments)) return;
   gemm(target, linear, plan, arguments);
 }
 
@@ -99,9 +101,9 @@ void multiply(const Target& target, int32_t rows, const DeviceLinear& linear, co
               const Activations& work) {
   const bool few = rows <= kSkinnyRows;
   DeviceLinear ordered = linear;
-  if (input.ready == nullptr && rows > kFusedNormRows) {
+  if (input.norm != nullptr && rows > kFusedNormRows) {
     norm_rows(target, rows, linear.in, input.x, input.which, *input.norm, linear.order, ending.live, ending.first_row, work.normed);
-    input.ready = work.normed;
+    input = {nullptr, nullptr, nullptr, work.normed};
     ordered.order = nullptr;
   } else if (!few && linear.order != nullptr) {
     reorder_rows(target, rows, linear.in, input.ready, linear.order, ending.live, work.normed);

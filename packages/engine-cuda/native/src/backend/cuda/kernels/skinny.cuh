@@ -38,6 +38,7 @@ struct SkinnyArguments {
 struct Walk {
   int32_t tile;
   int32_t step;
+  int32_t base;  // the tile's first row
 };
 
 template <typename Format, int kColumns>
@@ -79,7 +80,7 @@ struct Skinny {
     const int32_t steps = last_step - first_step - static_cast<int32_t>(warp);
     return steps <= 0 ? 0 : (steps + kSkinnyWarps - 1) / kSkinnyWarps;
   }
-  DEVICE Walk begin() const { return {static_cast<int32_t>(blockIdx.x), first_step + static_cast<int32_t>(warp)}; }
+  DEVICE Walk begin() const { return {static_cast<int32_t>(blockIdx.x), first_step + static_cast<int32_t>(warp), a.weights.map.base(static_cast<int32_t>(blockIdx.x))}; }
   // A warp that has no step in a tile has none in any, and its walk is over at once.
   DEVICE bool done(const Walk& walk) const { return walk.tile >= a.tiles || walk.step >= last_step; }
   DEVICE void advance(Walk& walk) const {
@@ -87,12 +88,13 @@ struct Skinny {
     if (walk.step < last_step) return;
     walk.step = first_step + static_cast<int32_t>(warp);
     walk.tile += static_cast<int32_t>(gridDim.x);
+    walk.base = a.weights.map.base(walk.tile);
   }
 
   // ---- the ring ----
 
   DEVICE void issue(const Walk& walk, int slot) const {
-    if (!done(walk)) weights.copy_step(ring + slot * kStageBytes, walk.tile, walk.step);
+    if (!done(walk)) weights.copy_step(ring + slot * kStageBytes, walk.base, walk.step);
     copies_commit();
   }
 
@@ -179,7 +181,7 @@ UNROLL
       }
       if (grouped && ((pair * 2 + 2) & (turns_of_group - 1)) == 0) {
         flush<kTiles8>(total, part, scales);
-        if (pair * 2 + 2 < Format::kTurns) scales = weights.scales_of_step(stage, (pair * 2 + 2) / turns_of_group);
+        if (pair * 2 + 2 < Format::kTurns) scales = weights.scales_of_step(stage, weights.group_of_turn(pair * 2 + 2));
       }
     }
   }
@@ -259,7 +261,7 @@ UNROLL
     int32_t turn = 0;
     for (int32_t tile = static_cast<int32_t>(blockIdx.x); tile < a.tiles; tile += static_cast<int32_t>(gridDim.x), turn++) {
       float total[kTiles8][4] = {}, part[kTiles8][4] = {};
-      const Scales of_rows = weights.scales_of_rows(tile);
+      const Scales of_rows = weights.scales_of_rows(a.weights.map.base(tile));
       for (int32_t i = 0; i < per_tile; i++) {
         copies_wait<kStages - 2>();
         if constexpr (Format::kPacked) sync_warp();  // scales are copied by some lanes for all

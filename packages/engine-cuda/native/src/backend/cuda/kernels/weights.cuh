@@ -18,6 +18,7 @@ struct WeightSource {
   int32_t in = 0;
   int32_t steps = 0;   // of a row
   int32_t group = 0;   // inputs to a scale; 0: the row
+  int32_t group_bits = 0;  // group = 1 << group_bits
   int32_t groups = 1;  // of a row, as packed
   RowMap map;
 };
@@ -47,10 +48,11 @@ struct Weights {
   DEVICE int32_t turns_of_group() const {
     return !is_grouped() || a.group >= Format::kStep ? Format::kTurns : a.group / 16;
   }
+  DEVICE int32_t group_of_turn(int32_t turn) const { return turn * 16 >> a.group_bits; }
 
   // Started, not committed. After the wait, scales want a sync of the warp too: some lanes copy them for all.
-  DEVICE void copy_step(uint8_t* to, int32_t tile, int32_t step) const {
-    const int32_t base = a.map.base(tile);
+  // `base`: the tile's first row.
+  DEVICE void copy_step(uint8_t* to, int32_t base, int32_t step) const {
     copy_codes(to, base, step);
     copy_codes(to + Format::kChunks * 512, base + a.map.delta, step);
     if (is_grouped()) copy_scales(to + kCodeBytes, base, step);
@@ -73,19 +75,20 @@ UNROLL
 
   // Records of 8 scales lie one after the other for the groups of a step; some lanes copy 16 bytes each.
   DEVICE void copy_scales(uint8_t* to, int32_t base, int32_t step) const {
-    const int32_t groups = a.group >= Format::kStep ? 1 : Format::kStep / a.group;
-    const int32_t first_group = step * Format::kStep / a.group;
+    const int32_t groups = a.group >= Format::kStep ? 1 : Format::kStep >> a.group_bits;
+    const int32_t first_group = step * Format::kStep >> a.group_bits;
     const int32_t record = a.scale_kind == ScaleKind::kF32 ? 32 : 16;
     const auto pieces = static_cast<uint32_t>(groups * record / 16);  // for each of the two runs of rows
     if (lane < 2 * pieces) {
-      const uint32_t side = lane / pieces, piece = lane % pieces;
+      const uint32_t side = lane >= pieces ? 1 : 0, piece = lane - side * pieces;
       const int64_t row8 = (base + (side != 0 ? a.map.delta : 0)) / 8;
       copy_16(to + side * 128 + piece * 16,
               static_cast<const uint8_t*>(a.scales) + (row8 * a.groups + first_group) * record + piece * 16);
     }
     if constexpr (Format::kMayHaveZeros) {
       if (a.zeros != nullptr && lane >= 16 && lane < 16 + 2 * static_cast<uint32_t>(groups)) {
-        const uint32_t side = (lane - 16) / static_cast<uint32_t>(groups), piece = (lane - 16) % static_cast<uint32_t>(groups);
+        const uint32_t side = lane - 16 >= static_cast<uint32_t>(groups) ? 1 : 0;
+        const uint32_t piece = lane - 16 - side * static_cast<uint32_t>(groups);
         const int64_t row8 = (base + (side != 0 ? a.map.delta : 0)) / 8;
         copy_8(to + kScaleBytes + side * 32 + piece * 8, a.zeros + (row8 * a.groups + first_group + piece) * 8);
       }
@@ -117,11 +120,10 @@ UNROLL
   }
 
   // Of a tile whose rows have one scale each; ones where they have groups or none.
-  DEVICE Scales scales_of_rows(int32_t tile) const {
+  DEVICE Scales scales_of_rows(int32_t base) const {
     Scales found;
     if constexpr (Format::kPacked) {
       if (a.group != 0) return found;
-      const int32_t base = a.map.base(tile);
       const int64_t low = base + static_cast<int64_t>(g), high = low + a.map.delta;
       found.low = scale_at(a.scales, a.scale_kind, low);
       found.high = scale_at(a.scales, a.scale_kind, high);
