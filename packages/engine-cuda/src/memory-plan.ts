@@ -69,13 +69,15 @@ function schemeOf(linear: LinearShape, { tensors, weights = "as-stored" }: PlanO
   return weights === "as-stored" && stored !== undefined ? stored : loadScheme(weights, isHead)
 }
 
-/** Activations of one pass, in float, and each thread's sums. */
+/** Activations of one pass, in float, and for each thread sums, an unpacked stretch of weights and a row. */
 function workspaceBytes(shape: ModelShape, { stepTokens = 512, threads = defaultThreads() }: PlanOptions): number {
   const { dim, ffn, heads, kvHeads, headDim, vocabulary, context } = shape
   const q = heads * headDim
   const rows = Math.min(stepTokens, context)
-  const row = dim + (q + 2 * kvHeads * headDim) + q + ffn + Math.max(dim, ffn, q)
-  const scratch = 96 * 4 * 32
+  const widest = Math.max(dim, ffn, q)
+  const packed = widest + 64
+  const row = dim + (q + 2 * kvHeads * headDim) + q + ffn + packed
+  const scratch = 96 * 4 * 32 + (4 * 256 * 32) / 2 + widest
   return 4 * (rows * row + Math.min(rows, 64) * vocabulary + threads * scratch)
 }
 
