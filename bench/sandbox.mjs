@@ -1,13 +1,19 @@
 /**
  * Times the Python sandbox: first result of a process, new interpreters, calls, output, and memory per interpreter. Prints one line per
  * figure, or with --json one JSON object. CPU milliseconds are those of the sandbox process (Linux), and steadier than wall time.
- *   pnpm bench:sandbox [--json] [--runs N]
+ * With --save a row goes to bench/results/sandbox.csv.
+ *   pnpm bench:sandbox [--json] [--save] [--runs N]
  */
-import { readFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs"
+import { cpus, loadavg } from "node:os"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { pythonSandbox } from "../packages/tools/dist/python/sandbox.js"
 
-const { values } = parseArgs({ options: { json: { type: "boolean" }, runs: { type: "string", default: "20" } } })
+const { values } = parseArgs({
+  options: { json: { type: "boolean" }, save: { type: "boolean" }, runs: { type: "string", default: "20" } },
+})
 const runs = Number(values.runs)
 const figures = {}
 
@@ -97,5 +103,16 @@ const names = {
   processMb: "process with one interpreter, resident MB",
   perLiveSandboxMb: "each further live interpreter, resident MB",
 }
+if (values.save) save()
 if (values.json) console.log(JSON.stringify(figures))
 else for (const [key, value] of Object.entries(figures)) console.log(`${names[key].padEnd(48)} ${value}`)
+
+function save() {
+  const file = fileURLToPath(new URL("results/sandbox.csv", import.meta.url))
+  const columns = Object.keys(names)
+  if (!existsSync(file)) writeFileSync(file, `${["date", "commit", "machine", "load", "runs", ...columns].join(",")}\n`)
+  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim()
+  const where = [new Date().toISOString().slice(0, 10), commit, `${cpus().length}x ${cpus()[0].model}`]
+  const row = [...where, loadavg()[0].toFixed(1), runs, ...columns.map((column) => figures[column])]
+  appendFileSync(file, `${row.join(",")}\n`)
+}

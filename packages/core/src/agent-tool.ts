@@ -2,7 +2,8 @@
  * A sub-agent as a tool: the model hands over a task in words and reads the answer. It has a session of its own, spends from the
  * outer run's budget of tokens, calls and cost, and its events appear inside the outer run's.
  */
-import { type AgentOptions, agent } from "./agent.ts"
+import { agent } from "./agent.ts"
+import type { AgentOptions } from "./agent-options.ts"
 import { ToolDefinitionError } from "./error.ts"
 import type { Model } from "./model.ts"
 import { defineTool, type Tool, ToolFailed } from "./tool.ts"

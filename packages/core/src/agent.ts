@@ -3,96 +3,35 @@
  * It holds no logic of the loop; it only turns Effects into Promises and events into an AsyncIterable.
  */
 import {
-  type ApprovalKey,
-  checkApprovalKey,
-  type Decision,
-  type PendingRun,
-  pendingIn,
-  verifyPendingRun,
-} from "./approval.ts"
-import type { ContextPolicy } from "./context-policy.ts"
-import type { Sampling } from "./engine.ts"
-import { AgentError, SessionError, ToolDefinitionError } from "./error.ts"
-import type { AgentEvent, Usage } from "./event.ts"
-import type { Guards } from "./guard-check.ts"
-import type { HandoffTarget } from "./handoff.ts"
+  type AgentOptions,
+  allTools,
+  checkNumbers,
+  type Decisions,
+  handoffTargets,
+  newSession,
+  type OutputOptions,
+  type OutputResult,
+  pickLimits,
+  type RunOptions,
+  toolMap,
+  transferName,
+  transferTool,
+} from "./agent-options.ts"
+import { checkApprovalKey, type PendingRun, pendingIn, verifyPendingRun } from "./approval.ts"
+import { SessionError } from "./error.ts"
 import { closeSession, type KeptSession, openSession } from "./kept-session.ts"
 import type { Model } from "./model.ts"
-import { type InferOutput, type OutputSchema, outputFormat } from "./output.ts"
-import { defaultPromptOptions, type PromptOptions } from "./prompt-options.ts"
+import { type OutputSchema, outputFormat } from "./output.ts"
 import type { ResumePoint, RunResult } from "./run.ts"
-import type { Budget } from "./run-budget.ts"
 import type { RunContext } from "./run-context.ts"
-import { defaultLimits, type RunLimits } from "./run-limits.ts"
+import { defaultLimits } from "./run-limits.ts"
 import type { runPromise } from "./run-promise.ts"
 import { RunStream } from "./run-stream.ts"
 import type { Emit } from "./step.ts"
-import type { Store } from "./store.ts"
-import { defineTool, type Tool } from "./tool.ts"
+import type { Tool } from "./tool.ts"
 import { closeOpenCalls } from "./tool-turn.ts"
 import { traceLine } from "./trace.ts"
-import { Transcript } from "./transcript.ts"
-
-export interface AgentOptions extends Partial<RunLimits> {
-  /** A model, or a function that loads one when the agent is made. */
-  readonly model: Model | (() => Promise<Model>)
-  readonly tools?: readonly Tool[]
-  /** The system text; the format's own lines stand before it. */
-  readonly system?: string
-  readonly sampling?: Sampling
-  /** Most tools that run side by side; default 4. */
-  readonly toolConcurrency?: number
-  readonly prompt?: Partial<Pick<PromptOptions, "date" | "dialect" | "toolsInUserMessage">>
-  /** Default `session-0`. Tools with state keep it under this name. */
-  readonly sessionId?: string
-  /** Goes on with a loaded session instead of a new one; its own prompt options hold. */
-  readonly session?: Transcript
-  /** A secret of at least 16 bytes that signs what waits for approval; needed where a tool has `needsApproval`. */
-  readonly approvalKey?: ApprovalKey
-  /** The price of a usage, in the unit of `maxCost`. */
-  readonly cost?: (usage: Usage) => number
-  /** Shortens the conversation before it fills the context, such as `dropToolResults()` or `summarise()`. */
-  readonly contextPolicy?: ContextPolicy
-  /** Judge what the user and the model say, beside the run, and stop it with `guard`. */
-  readonly guards?: Guards
-  /** Agents that the model may hand the conversation to; each is offered as a tool `transfer_to_<name>`. */
-  readonly handoffs?: Readonly<Record<string, HandoffOptions>>
-  /**
-   * Keeps the session under its id: its trace is written as it happens, and an agent made later with the same id goes on with it.
-   * The session is locked until the agent closes.
-   */
-  readonly store?: Store
-  /** Told of every event of every run, such as `telemetry(…)`. It must not throw. */
-  readonly onEvent?: (event: AgentEvent) => void
-  /** Milliseconds for the trace; without it the trace has no times. */
-  readonly now?: () => number
-}
-
-export interface HandoffOptions {
-  /** When to hand over to it, for the model to read. */
-  readonly description: string
-  readonly system?: string
-  readonly tools?: readonly Tool[]
-  /** Default: the same model. */
-  readonly model?: Model
-}
-
-export interface RunOptions {
-  /** The LoRA adapter for this run, by the name under which the engine loaded it; default: none. */
-  readonly adapter?: string
-  /** Aborting it ends the run with `aborted`, within one decode step. */
-  readonly signal?: AbortSignal
-  /** Of a run that this one is a part of: it is spent from too. A tool gets it in its context. */
-  readonly budget?: Budget
-}
-
-export interface OutputOptions<Schema extends OutputSchema> extends RunOptions {
-  /** The final answer is a JSON object that fits this schema; where it does not, the model is told and answers again. */
-  readonly output: Schema
-}
-
-/** A result whose `output` is there when the run ended with `end-of-turn`. */
-export type OutputResult<Schema> = Omit<RunResult, "output"> & { readonly output?: InferOutput<Schema> }
+import type { Transcript } from "./transcript.ts"
 
 export interface Agent extends AsyncDisposable {
   readonly model: Model
@@ -110,9 +49,15 @@ export interface Agent extends AsyncDisposable {
   stream(input: string, options?: RunOptions): RunStream
   /**
    * Goes on with a run that ended with `needs-approval`: a decision for each waiting call, by its id. A call without one waits
-   * on. Throws SessionError `bad-approval` for a pending run that is not this session's latest, or was changed.
+   * on. A run that was asked for an `output` is resumed with the same. Throws SessionError `bad-approval` for a pending run that
+   * is not this session's latest, was changed, or was used.
    */
-  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, options?: RunOptions): RunStream
+  resume<const Schema extends OutputSchema>(
+    pending: PendingRun,
+    decisions: Decisions,
+    options: OutputOptions<Schema>,
+  ): RunStream<OutputResult<Schema>>
+  resume(pending: PendingRun, decisions: Decisions, options?: RunOptions): RunStream
   /** Closes tools, and the model if this agent loaded it. Waits for a run that is under way. */
   close(): Promise<void>
 }
@@ -136,16 +81,22 @@ export async function agentWith(given: AgentOptions, run: typeof runPromise): Pr
     tools: [...(given.tools ?? []), ...Object.entries(given.handoffs ?? {}).map(transferTool)],
   }
   const tools = toolMap(options.tools)
-  if (options.tools.some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
+  // Whatever is wrong with the options is told before anything is loaded or locked.
+  handoffTargets(options)
+  if (allTools(options).some(({ needsApproval }) => needsApproval !== undefined)) checkApprovalKey(options.approvalKey)
   const model = typeof options.model === "function" ? await options.model() : options.model
   const fresh = { session: () => options.session ?? newSession(options), sampling: options.sampling }
   const name = options.session?.id ?? options.sessionId ?? "session-0"
-  const kept = options.store && (await openSession(options.store, name, model, fresh))
-  return new SessionAgent(options, model, tools, kept ?? { session: fresh.session() }, run)
+  try {
+    const kept = options.store && (await openSession(options.store, name, model, fresh))
+    return new SessionAgent(options, model, tools, kept ?? { session: fresh.session() }, run)
+  } catch (error) {
+    if (typeof options.model === "function") await model.close()
+    throw error
+  }
 }
 
-type Start = RunOptions &
-  ({ readonly input: string; readonly output?: OutputSchema } | { readonly resume: ResumePoint })
+type Start = Partial<OutputOptions<OutputSchema>> & ({ readonly input: string } | { readonly resume: ResumePoint })
 
 class SessionAgent implements Agent {
   model: Model
@@ -199,7 +150,13 @@ class SessionAgent implements Agent {
     return this.#stream({ input, ...options })
   }
 
-  resume(pending: PendingRun, decisions: Readonly<Record<string, Decision>>, options: RunOptions = {}): RunStream {
+  resume<const Schema extends OutputSchema>(
+    pending: PendingRun,
+    decisions: Decisions,
+    options: OutputOptions<Schema>,
+  ): RunStream<OutputResult<Schema>>
+  resume(pending: PendingRun, decisions: Decisions, options?: RunOptions): RunStream
+  resume(pending: PendingRun, decisions: Decisions, options: Partial<OutputOptions<OutputSchema>> = {}): RunStream {
     verifyPendingRun(pending, this.session, checkApprovalKey(this.#options.approvalKey))
     return this.#stream({ ...options, resume: { pending, decisions: new Map(Object.entries(decisions)) } })
   }
@@ -259,7 +216,7 @@ class SessionAgent implements Agent {
   #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
     const { sampling, approvalKey, cost, contextPolicy, guards, handoffs, toolConcurrency = 4 } = this.#options
     const { budget } = start
-    const format = "input" in start && start.output !== undefined ? outputFormat(start.output) : undefined
+    const format = start.output === undefined ? undefined : outputFormat(start.output)
     if ("input" in start) {
       closeOpenCalls(this.session)
       this.session.append({ role: "user", content: start.input + (format?.instruction ?? "") })
@@ -287,93 +244,6 @@ class SessionAgent implements Agent {
 
 /** For runs that nobody can abort. */
 const neverAborted = new AbortController().signal
-
-/** Limits that are no numbers would never end anything. */
-function checkNumbers(options: AgentOptions): void {
-  const least: Partial<Record<keyof AgentOptions, number>> = {
-    maxSteps: 1,
-    maxTokens: 1,
-    maxRepeats: 1,
-    toolConcurrency: 1,
-  }
-  for (const name of [...(Object.keys(defaultLimits) as (keyof RunLimits)[]), "toolConcurrency"] as const) {
-    const value: unknown = options[name]
-    if (value === undefined || (typeof value === "number" && value >= (least[name] ?? 0))) continue
-    throw new AgentError({
-      reason: "bad-option",
-      detail: `The option ${name} is ${String(value)}.`,
-      fix: `Give a number of at least ${least[name] ?? 0}, or leave it out.`,
-    })
-  }
-}
-
-function toolMap(tools: readonly Tool[]): ReadonlyMap<string, Tool> {
-  const map = new Map<string, Tool>()
-  for (const tool of tools) {
-    if (map.has(tool.name)) {
-      throw new ToolDefinitionError({
-        reason: "duplicate-name",
-        detail: `Two tools are named ${tool.name}.`,
-        fix: "Rename one of them: a model tells tools apart by name alone.",
-      })
-    }
-    map.set(tool.name, tool)
-  }
-  return map
-}
-
-function newSession({ tools = [], prompt, system, sessionId = "session-0" }: AgentOptions): Transcript {
-  const turns = system === undefined ? [] : [{ role: "system", content: system } as const]
-  return new Transcript(sessionId, promptOptions(tools, prompt), turns)
-}
-
-function promptOptions(tools: readonly Tool[], prompt: AgentOptions["prompt"]): PromptOptions {
-  const builtin = tools.filter((tool) => tool.builtin).map((tool) => tool.name)
-  const custom = tools.filter((tool) => !tool.builtin)
-  return {
-    ...defaultPromptOptions,
-    ...prompt,
-    tools: custom.map(({ name, description, parameters }) => ({ name, description, parameters })),
-    builtinTools: builtin.length > 0 ? builtin : null,
-  }
-}
-
-/** Every tool once, those of the handoffs too. */
-function allTools({ tools = [], handoffs = {} }: AgentOptions): readonly Tool[] {
-  return [...new Set([...tools, ...Object.values(handoffs).flatMap((target) => target.tools ?? [])])]
-}
-
-/** A handoff as the model sees it: a tool without arguments. */
-function transferTool([name, { description }]: [string, HandoffOptions]): Tool {
-  return defineTool(transferName(name), {
-    description,
-    input: { type: "object", properties: {} },
-    sequential: true,
-    execute: () => `You are ${name} now. Go on with the conversation.`,
-  })
-}
-
-function transferName(name: string): string {
-  return `transfer_to_${name}`
-}
-
-function handoffTargets(options: AgentOptions): ReadonlyMap<string, HandoffTarget> {
-  return new Map(
-    Object.entries(options.handoffs ?? {}).map(([name, { system, tools = [], model }]) => {
-      const target = { name, tools: toolMap(tools), options: promptOptions(tools, options.prompt), system }
-      return [transferName(name), model === undefined ? target : { ...target, model }]
-    }),
-  )
-}
-
-function pickLimits(options: AgentOptions): Partial<RunLimits> {
-  const limits: Partial<Record<keyof RunLimits, number>> = {}
-  for (const name of Object.keys(defaultLimits) as (keyof RunLimits)[]) {
-    const value = options[name]
-    if (value !== undefined) limits[name] = value
-  }
-  return limits
-}
 
 function unusable(reason: "busy" | "closed", detail: string, fix: string): SessionError {
   return new SessionError({ reason, detail, fix })

@@ -7,14 +7,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import {
-  agentWith,
-  type OutputOptions,
-  type OutputResult,
-  type Agent as PlainAgent,
-  type AgentOptions as PlainOptions,
-  type RunOptions,
-} from "./agent.ts"
+import { agentWith, type Agent as PlainAgent } from "./agent.ts"
+import type {
+  Decisions,
+  OutputOptions,
+  OutputResult,
+  AgentOptions as PlainOptions,
+  RunOptions,
+} from "./agent-options.ts"
+import type { PendingRun } from "./approval.ts"
 import { AgentError, EngineError, PromptError, SessionError, TokenizerError, ToolDefinitionError } from "./error.ts"
 import type { AgentEvent } from "./event.ts"
 import type { Model as PlainModel } from "./model.ts"
@@ -55,7 +56,14 @@ export interface AgentService {
     input: string,
     options?: RunOptions | OutputOptions<OutputSchema>,
   ) => Stream.Stream<AgentEvent, RunError | SessionError>
-  readonly resume: (...args: Parameters<PlainAgent["resume"]>) => Effect.Effect<RunResult, RunError | SessionError>
+  readonly resume: {
+    <const Schema extends OutputSchema>(
+      pending: PendingRun,
+      decisions: Decisions,
+      options: OutputOptions<Schema>,
+    ): Effect.Effect<OutputResult<Schema>, RunError | SessionError>
+    (pending: PendingRun, decisions: Decisions, options?: RunOptions): Effect.Effect<RunResult, RunError | SessionError>
+  }
 }
 
 /** One agent with its session. */
@@ -102,10 +110,10 @@ export const agent = Effect.fn("chasqui.agent")(function* (
           Stream.fromAsyncIterable(stream(input, options), (thrown) => typed<RunError | SessionError>(thrown)),
         ),
       ),
-    resume: (...args) =>
+    resume: (pending: PendingRun, decisions: Decisions, options?: RunOptions) =>
       Effect.andThen(
         here,
-        finished(() => plain.resume(...args)),
+        finished(() => plain.resume(pending, decisions, options)),
       ),
   }
 })

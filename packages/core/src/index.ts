@@ -1,13 +1,13 @@
 /** The public API of @chasqui/core: what an agent is made of. Adding a name here is a decision about the public API. */
-export {
-  type Agent,
-  type AgentOptions,
-  agent,
-  type HandoffOptions,
-  type OutputOptions,
-  type OutputResult,
-  type RunOptions,
-} from "./agent.ts"
+export { type Agent, agent } from "./agent.ts"
+export type {
+  AgentOptions,
+  Decisions,
+  HandoffOptions,
+  OutputOptions,
+  OutputResult,
+  RunOptions,
+} from "./agent-options.ts"
 export { type AgentToolOptions, agentTool } from "./agent-tool.ts"
 export type { ApprovalKey, Decision, PendingRun } from "./approval.ts"
 export { type ContextPolicy, dropToolResults, type PolicyMeans, summarise } from "./context-policy.ts"

@@ -75,6 +75,16 @@ describe("a call that needs approval", () => {
     expect(deleted).toEqual(["old.txt"])
     expect(bot.session.turns[2]?.content).toEqual({ edited_input: { file: "old.txt" }, result: "removed old.txt" })
   })
+  it("goes on to the structured answer that the run was asked for", async () => {
+    const { tools } = makeTools()
+    const schema = { type: "object", properties: { removed: { type: "integer" } }, required: ["removed"] } as const
+    const model = scriptedModel([asks("report.txt"), '{"removed": "one"}', '{"removed": 1}'])
+    const bot = await agent({ model, tools, approvalKey })
+    const { pending } = await bot.run("clean up", { output: schema })
+    const stream = bot.resume(pending as PendingRun, { "call-0": { kind: "approve" } }, { output: schema })
+    const removed: number | undefined = (await stream.result).output?.removed
+    expect(removed).toBe(1)
+  })
   it("waits on while only some calls are decided", async () => {
     const { bot, pending } = await paused("a.txt", "b.txt")
     const second = await bot.resume(pending, { "call-1": { kind: "approve" } }).result
@@ -183,7 +193,10 @@ describe("a pending run", () => {
     expect(() => bot.resume(pending, { "call-0": { kind: "approve" } })).toThrow(/answered before/)
     expect(deleted).toEqual(["report.txt"])
   })
-  it("needs a key from the start", async () => {
+  it("needs a key from the start, also where only an agent that takes over asks", async () => {
+    const handoffs = { cleaner: { description: "Cleans", tools: makeTools().tools } }
+    await expect(agent({ model: scriptedModel([]), handoffs })).rejects.toMatchObject({ reason: "bad-approval" })
+
     await expect(agent({ model: scriptedModel([]), tools: makeTools().tools })).rejects.toMatchObject({
       reason: "bad-approval",
     })

@@ -135,10 +135,17 @@ describe.each<[string, (folder: string) => Promise<Store>]>([
     expect(model.seen[0]?.map(({ role }) => role)).toEqual(["user", "assistant", "ipython", "assistant", "user"])
     await second.close()
   })
-  it("locks a session while an agent works on it", async () => {
+  it("locks a session while an agent works on it, and leaves nothing loaded or locked where that fails", async () => {
     const options = { store, sessionId: "locked" }
+    const broken = { a: { description: "a", tools: [add, add] } }
+    await expect(agent({ ...options, approvalKey, model: scriptedModel([]), handoffs: broken })).rejects.toMatchObject({
+      reason: "duplicate-name",
+    })
     const first = await agent({ ...options, model: scriptedModel([]) })
-    await expect(agent({ ...options, model: scriptedModel([]) })).rejects.toMatchObject({ reason: "busy" })
+    let closed = 0
+    const loads = async () => ({ ...scriptedModel([]), close: async () => void closed++ })
+    await expect(agent({ ...options, model: loads })).rejects.toMatchObject({ reason: "busy" })
+    expect(closed).toBe(1)
     await first.close()
     await (await agent({ ...options, model: scriptedModel([]) })).close()
   })

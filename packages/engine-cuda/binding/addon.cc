@@ -46,7 +46,7 @@ void deliver(Napi::Env env, Napi::Function on_events, Engine* engine) {
   if (!arguments.empty()) on_events.Call(arguments);
 }
 
-// On the engine's thread.
+// On a thread of the engine.
 void notify(void* user) {
   auto* engine = static_cast<Engine*>(user);
   engine->events.NonBlockingCall(engine, [](Napi::Env env, Napi::Function on_events, Engine* of) { deliver(env, on_events, of); });

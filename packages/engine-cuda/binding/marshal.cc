@@ -35,7 +35,8 @@ LoadArguments::LoadArguments(const Napi::Object& from)
   options.context = int_of(from, "contextLength", 0);
   options.cache_bytes = static_cast<int64_t>(number_of(from, "cacheBytes", 0));
   options.weights = weights.c_str();
-  options.kv_f32 = string_of(from, "kvType") == "f32" ? 1 : 0;
+  const std::string kv_type = string_of(from, "kvType");
+  options.kv_type = kv_type == "f32" ? CHASQUI_KV_F32 : kv_type == "fp8" ? CHASQUI_KV_FP8 : CHASQUI_KV_BF16;
   options.batch_independent = flag_of(from, "batchIndependent");
   options.step_tokens = int_of(from, "stepTokens", 0);
   options.max_running = int_of(from, "maxRunning", 0);

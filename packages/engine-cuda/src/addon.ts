@@ -128,10 +128,18 @@ export interface Addon {
 
 const require = createRequire(import.meta.url)
 
-/** The build's output, next to `src` and `dist`. */
-const candidates = ["../build/native/chasqui.node", "../build/native/Release/chasqui.node"].map((path) =>
-  fileURLToPath(new URL(path, import.meta.url)),
-)
+const platform = `${process.platform}-${process.arch}`
+
+/**
+ * The build's output next to `src` and `dist`, then what a published package brings for this platform. The module with CUDA
+ * can do all that the other can, also on a machine without a GPU, so it comes first where there is one.
+ */
+const candidates = [
+  "../build/cuda/chasqui.node",
+  "../build/native/chasqui.node",
+  `../prebuilt/${platform}/chasqui-cuda.node`,
+  `../prebuilt/${platform}/chasqui.node`,
+].map((path) => fileURLToPath(new URL(path, import.meta.url)))
 
 /** Loads the native module; fails with `unsupported`, naming every place that was tried and why it did not do. */
 export const loadAddon = (): Addon => {
@@ -147,6 +155,6 @@ export const loadAddon = (): Addon => {
   throw new EngineError({
     reason: "unsupported",
     detail: `The native engine could not be loaded. Tried: ${tried.join("; ")}.`,
-    fix: "Build it with `pnpm build` at the root of the repository; that needs CMake and a C++20 compiler.",
+    fix: `Install the package for a platform that it is built for, or build it for ${platform}: \`pnpm build\` at the root of the repository; that needs CMake and a C++20 compiler.`,
   })
 }

@@ -10,8 +10,8 @@ export type WeightFormat = "as-stored" | "int8" | "int4" | "nf4" | "fp8"
 export const weightFormats: readonly WeightFormat[] = ["as-stored", "int8", "int4", "nf4", "fp8"]
 
 export interface LoadOptions {
-  /** `auto` takes the best device of this build. */
-  readonly device?: "auto" | "cpu"
+  /** `auto` takes a GPU where build and machine have a usable one, and the CPU otherwise; `cuda` fails and says why not. */
+  readonly device?: "auto" | "cpu" | "cuda"
   /** Threads of the CPU backend; default: as many as the machine has, at most 8. */
   readonly threads?: number
   /** Most tokens of prefix and answer together; default and most: what the model was made for. */
@@ -27,7 +27,7 @@ export interface LoadOptions {
   /** LoRA adapters in PEFT's layout: names for requests, and the folders they are in. */
   readonly adapters?: Readonly<Record<string, string>>
   /** How keys and values are kept: `bf16` takes half the memory of `f32`. */
-  readonly kvType?: "bf16" | "f32"
+  readonly kvType?: "bf16" | "f32" | "fp8"
   /** A request's tokens do not depend on the requests computed beside it, at the cost of some speed. */
   readonly batchIndependent?: boolean
   /** Special tokens by id: a request samples only those that it lists. */
@@ -93,8 +93,10 @@ const seed = (value: bigint | number | undefined): bigint => {
 /** The flat form of `LoadOptions`. Throws EngineError `bad-request`. */
 export const loadArguments = (folder: string, options: LoadOptions): NativeLoadOptions => {
   if (typeof folder !== "string") throw bad("The checkpoint folder is no string.", "Give its path.")
-  if (options.kvType !== undefined && options.kvType !== "bf16" && options.kvType !== "f32")
-    throw bad(`kvType is ${String(options.kvType)}.`, "Use bf16 or f32.")
+  if (options.device !== undefined && !["auto", "cpu", "cuda"].includes(options.device))
+    throw bad(`device is ${String(options.device)}.`, "Use cuda, cpu or auto.")
+  if (options.kvType !== undefined && !["bf16", "f32", "fp8"].includes(options.kvType))
+    throw bad(`kvType is ${String(options.kvType)}.`, "Use bf16, f32 or fp8.")
   if (options.weights !== undefined && !weightFormats.includes(options.weights))
     throw bad(`weights is ${String(options.weights)}.`, `Use one of ${weightFormats.join(", ")}.`)
   const limits = options.limits ?? {}

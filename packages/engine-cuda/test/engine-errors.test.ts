@@ -61,7 +61,7 @@ describe("what cannot be done", () => {
     expect((await failure(loadTiny({ threads: 0 }))).reason).toBe("bad-request")
     expect((await failure(loadTiny({ contextLength: 4096 }))).reason).toBe("bad-request")
     expect((await failure(loadTiny({ cacheBytes: -1 }))).reason).toBe("bad-request")
-    expect((await failure(loadTiny({ device: "gpu" as "cpu" }))).reason).toBe("unsupported")
+    expect((await failure(loadTiny({ device: "gpu" as "cpu" }))).reason).toBe("bad-request")
   })
 
   it("says busy when the queue is full", async () => {

@@ -43,3 +43,18 @@ describe("native tests under sanitizers", () => {
     })
   }
 })
+
+describe("long native tests", () => {
+  it("pass", async () => {
+    const output = await run("ctest", [
+      "--test-dir",
+      "build/native",
+      "-C",
+      "slow",
+      "-R",
+      "_slow$",
+      "--output-on-failure",
+    ])
+    expect(output).toContain("100% tests passed")
+  })
+})

@@ -58,6 +58,14 @@ describe("brave_search with the Brave API", () => {
     await tool.close?.()
   })
 
+  it("leaves alone what only looks like an entity", async () => {
+    const result = { title: "&toString; &valueOf; &nosuch;", url: "https://x.example", description: "&#39;&quot;&lt;" }
+    server.answerWith(answerJson({ web: { results: [result] } }))
+    expect(await ask(tools.brave_search(), "x")).toMatchObject({
+      top_k: [{ title: "&toString; &valueOf; &nosuch;", description: "'\"<" }],
+    })
+  })
+
   it("finds nothing where the service finds nothing", async () => {
     server.answerWith(answerJson({ type: "search" }))
     expect(await ask(tools.brave_search(), "nothing")).toEqual({ query: "nothing", top_k: [] })

@@ -16,6 +16,7 @@ export const agentOptions = {
   temperature: { type: "string" },
   seed: { type: "string" },
   threads: { type: "string" },
+  device: { type: "string" },
 } as const
 
 type Values = { readonly [Name in keyof typeof agentOptions]?: string | undefined }
@@ -29,7 +30,8 @@ export const agentHelp = `  --model DIR        a Llama checkpoint in Hugging Fac
   --max-tokens N     stop after N generated tokens
   --temperature T    0 always takes the likeliest token (default: the checkpoint's)
   --seed N           makes sampling repeatable
-  --threads N        CPU threads`
+  --threads N        CPU threads
+  --device NAME      cuda, cpu, or auto: a GPU where there is one (default: auto)`
 
 export function agentFrom(values: Values, tools: readonly Tool[], more: Partial<AgentOptions> = {}) {
   const temperature = numberOption("temperature", values.temperature, 0)
@@ -49,9 +51,16 @@ export function agentFrom(values: Values, tools: readonly Tool[], more: Partial<
 
 function modelFrom(values: Values): NonNullable<AgentOptions["model"]> {
   const threads = numberOption("threads", values.threads, 1)
-  if (values.server === undefined) return llama(values.model, threads === undefined ? {} : { threads })
+  const device = deviceOption(values.device)
+  if (values.server === undefined)
+    return llama(values.model, { ...(threads !== undefined && { threads }), ...(device !== undefined && { device }) })
   if (values.model === undefined) throw new UsageError("--server needs --model, the name of the model there.")
   if (!URL.canParse(values.server)) throw new UsageError(`--server takes a URL, not ${JSON.stringify(values.server)}.`)
   const apiKey = process.env.CHASQUI_API_KEY
   return remoteChat({ baseUrl: values.server, model: values.model, ...(apiKey && { apiKey }) })
+}
+
+function deviceOption(value: string | undefined): "auto" | "cpu" | "cuda" | undefined {
+  if (value === undefined || value === "auto" || value === "cpu" || value === "cuda") return value
+  throw new UsageError(`--device takes cuda, cpu or auto, not ${JSON.stringify(value)}.`)
 }

@@ -91,8 +91,13 @@ inline int run(int argc, char** argv) {
   static const int added_##name = check::add(#name, test_##name); \
   static void test_##name()
 
+// Several test files can be one program: all but one of them are compiled with CHECK_NO_MAIN.
+#ifdef CHECK_NO_MAIN
+#define TEST_MAIN()
+#else
 #define TEST_MAIN() \
   int main(int argc, char** argv) { return check::run(argc, argv); }
+#endif
 
 #define CHECK(condition) ((condition) ? (void)0 : check::fail(__FILE__, __LINE__, #condition))
 #define CHECK_EQ(a, b) check::equal(__FILE__, __LINE__, #a " == " #b, (a), (b))

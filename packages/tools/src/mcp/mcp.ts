@@ -70,7 +70,9 @@ async function guardedFetch(url: string, { addresses = "public", resolve }: McpH
   }
   checkedOrigin(new URL(url).origin, addresses)
   const { Agent, fetch } = await import("undici")
-  const agent = new Agent({ connect: addresses === "public" ? { lookup: publicLookup(resolve) } : {}, bodyTimeout: 0 })
+  // How long a call may take is decided in client.ts.
+  const timeouts = { headersTimeout: 0, bodyTimeout: 0 }
+  const agent = new Agent({ connect: addresses === "public" ? { lookup: publicLookup(resolve) } : {}, ...timeouts })
   const guarded = (input: string | URL | Request, init?: RequestInit) =>
     fetch(input as never, { ...(init as object), redirect: "error", dispatcher: agent }) as unknown as Promise<Response>
   return { fetch: guarded as typeof globalThis.fetch, close: () => agent.destroy() }

@@ -90,7 +90,7 @@ export class PythonIsolate {
     const isolate = new ivm.Isolate({
       memoryLimit: setup.limits.heapMb,
       // V8 is out of memory where it cannot recover: nothing in this process can be trusted to go on.
-      // Not exit(): that would wait for the thread of the isolate, which V8 has stopped for good.
+      // Not exit(), which ends in good order: the isolate's thread, stopped in the middle of V8, would be a part of that.
       onCatastrophicError: () => process.abort(),
     })
     try {

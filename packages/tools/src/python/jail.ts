@@ -2,7 +2,8 @@
  * Starts the jailed process: which program, with which rights. Gives a running child with four pipes: requests (0),
  * what V8 has to say (1, 2), replies (3).
  *
- * Covered, everywhere: an empty environment, no arguments but its own flags, no inherited handle but four pipes; Node's permission
+ * Covered, everywhere: an empty environment, no arguments but its own flags, no handle of the host but four pipes (on Linux also none
+ *   that the host itself was started with); Node's permission
  *   model (it reads its own program, Pyodide and the snapshot; it writes no file, starts no process, worker or inspector).
  * Covered, with a POSIX shell: kernel limits on data memory (not on macOS), open files, file size and core dumps.
  * Covered, on Linux with user namespaces: a root of its own, read-only, that holds nothing but Node, its libraries, the program,
@@ -12,7 +13,7 @@
  *   Within the namespaces the process is, for the system outside, still the same user: only the walls above part them.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { existsSync, mkdirSync, realpathSync } from "node:fs"
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, extname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -77,7 +78,42 @@ export function startJail({ kind, cacheFolder, mappedMb }: JailOptions): ChildPr
     addon,
   ]
   const [command, ...rest] = wrap(kind, { node, readable, addon, cacheFolder, mappedMb }) as [string, ...string[]]
-  return spawn(command, rest, { cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe", "pipe"], windowsHide: true })
+  const emptied = inheritedHandles()
+  const nothing = emptied.length > 0 ? openSync("/dev/null", "r+") : undefined
+  const handles = Array.from({ length: Math.max(3, ...emptied) + 1 }, (_, handle) =>
+    handle <= 3 ? "pipe" : emptied.includes(handle) ? nothing! : "ignore",
+  )
+  try {
+    return spawn(command, rest, { cwd: "/", env: {}, stdio: handles, windowsHide: true })
+  } finally {
+    if (nothing !== undefined) closeSync(nothing)
+  }
+}
+
+/**
+ * Handles beyond the first four that this process was itself started with, and that would go on to its children: there, each becomes
+ * the empty device. What this process opened by itself stays with it anyway. Linux tells which; elsewhere none is known.
+ */
+function inheritedHandles(): number[] {
+  const closesOnExec = 0o2000000
+  const folder = "/proc/self/fdinfo"
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .map(Number)
+    .filter((handle) => {
+      if (handle <= 3) return false
+      const flags = /^flags:\s*([0-7]+)/m.exec(readIfThere(join(folder, String(handle))))?.[1]
+      return flags !== undefined && (Number.parseInt(flags, 8) & closesOnExec) === 0
+    })
+}
+
+/** The handle that read the folder is gone by then. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return ""
+  }
 }
 
 interface Wrapping {

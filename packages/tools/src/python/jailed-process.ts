@@ -213,6 +213,6 @@ export class JailedProcess {
   }
 
   #pipes(): { ref(): unknown; unref(): unknown }[] {
-    return this.#child.stdio as unknown as { ref(): unknown; unref(): unknown }[]
+    return this.#child.stdio.slice(0, 4) as unknown as { ref(): unknown; unref(): unknown }[]
   }
 }

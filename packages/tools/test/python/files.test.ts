@@ -65,6 +65,12 @@ describe("output", () => {
     expect(heard.join("")).toBe("stdout: first\nstdout: second\n")
   })
 
+  it("is given to the byte, a mark of byte order and half a character included", async () => {
+    const code =
+      "import os\nprint('\\ufeffa\\0b\\r\\n\\U0001F30D', end='')\nos.write(1, b'\\xf0\\x9f')\nos.write(1, b'\\x8c\\x8d');"
+    expect((await sandbox.run(code, { session: "exact" })).stdout).toBe("\ufeffa\0b\r\n🌍🌍")
+  })
+
   it("is cut at the limit, at a whole character", async () => {
     const outcome = await sandbox.run("print('é' * 100_000)", { session: "cut" })
     expect(outcome).toMatchObject({ status: "completed", truncated: ["stdout"] })

@@ -38,6 +38,12 @@ it("stops a loop, keeps what the code made and says so", async () => {
   expect((await sandbox.run("kept", { session: "loop" })).result).toBe("7")
 })
 
+it("refuses code that no frame could carry, and goes on", async () => {
+  const code = "#".repeat(9 * 1024 * 1024)
+  await expect(sandbox.run(code, { session: "long" })).rejects.toMatchObject({ reason: "too-large" })
+  expect((await sandbox.run("1 + 1", { session: "long" })).result).toBe("2")
+})
+
 it("gives a session a fresh interpreter after its own died", async () => {
   const outcome = await sandbox.run("import os\nos._exit(3)", { session: "dead" })
   expect(outcome).toMatchObject({ status: "died", error: { cause: "exit" } })

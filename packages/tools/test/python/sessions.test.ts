@@ -36,6 +36,13 @@ describe("a session", () => {
     ])
   })
 
+  it("that is new takes the spare that waits for it", async () => {
+    await using sandbox = pythonSandbox({ maxSandboxes: 1, spares: 1 })
+    await sandbox.warmUp()
+    // There is room for one interpreter, and no session to take it from: without the spare this would wait for ever.
+    expect((await sandbox.run("1 + 1", { session: "a" })).result).toBe("2")
+  })
+
   it("is wiped when it ends", async () => {
     await using sandbox = pythonSandbox()
     await sandbox.run("x = 1", { session: "a" })

@@ -1,11 +1,25 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs"
-import { expect, it } from "vitest"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { describe, expect, it } from "vitest"
 import { isJailComplaint } from "../../src/python/jail.ts"
 import { pythonSandbox } from "../../src/python/sandbox.ts"
 
 const linux = process.platform === "linux"
 const children = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number)
+
+const descendants = (pid: number): number[] => children(pid).flatMap((child) => [child, ...descendants(child)])
+const isZombie = (pid: number): boolean => {
+  try {
+    return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+  } catch {
+    return true
+  }
+}
 
 /** The sandbox's process: the one started last, or the one that it became inside its namespaces. */
 function jailedPid(): number {
@@ -38,6 +52,70 @@ it.skipIf(!linux)("stands around a process that sees nothing and may do nothing"
   expect(limits).toMatch(/^Max file size\s+0 /m)
   expect(limits).toMatch(/^Max open files\s+64 /m)
   expect(limits).toMatch(/^Max data size\s+\d+ /m)
+})
+
+it.skipIf(!linux)("give the process no right to write, to start anything, or to read what is not its own", async () => {
+  await using sandbox = pythonSandbox({ spares: 0 })
+  await sandbox.run("1")
+  const flags = readFileSync(`/proc/${jailedPid()}/cmdline`, "utf8").split("\0")
+  expect(flags).toContain("--permission")
+  const rights = flags.filter((flag) => flag.startsWith("--allow")).map((flag) => flag.split("=")[0])
+  expect(new Set(rights)).toEqual(new Set(["--allow-addons", "--allow-fs-read"]))
+  const readable = flags.filter((flag) => flag.startsWith("--allow-fs-read=")).map((flag) => flag.split("=")[1]!)
+  for (const path of ["/", "/etc", "/proc", process.env.HOME ?? "/root", process.cwd()])
+    expect(readable).not.toContain(path)
+})
+
+/** A host of its own, as a user would run one: `handle` is what it was started with, beside its standard streams. */
+function startHost(namespaces: string, code: string, handle: number | "ignore" = "ignore") {
+  const sandboxFile = fileURLToPath(new URL("../../src/python/sandbox.ts", import.meta.url))
+  const program = `
+    const { pythonSandbox } = await import(${JSON.stringify(sandboxFile)})
+    const sandbox = pythonSandbox({ spares: 0, namespaces: "${namespaces}" })
+    await sandbox.run("1")
+    sandbox.run(${JSON.stringify(code)}, { timeoutMs: 30_000 })
+    setTimeout(() => console.log("working"), 200)`
+  const stdio = ["ignore", "pipe", "inherit", "ignore", "ignore", handle, "ignore", handle] as const
+  return spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: [...stdio] })
+}
+
+describe.skipIf(!linux).each(["auto", "off"])("with namespaces %s", (namespaces) => {
+  it("let no handle through that the host was itself started with", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "chasqui-walls-"))
+    const secret = openSync(join(folder, "secret"), "w")
+    const host = startHost(namespaces, "import time; time.sleep(30)", secret)
+    try {
+      await once(host.stdout!, "data")
+      expect(readlinkSync(`/proc/${host.pid}/fd/7`)).toContain("secret")
+      for (const pid of descendants(host.pid!)) {
+        const handles = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+        // Its own root is one that Node itself opens.
+        const foreign = handles.filter((each) => !/^(socket|pipe|anon_inode):|^\/dev\/null$|\/root$|^\/$/.test(each))
+        expect(foreign).toEqual([])
+      }
+    } finally {
+      closeSync(secret)
+      host.kill("SIGKILL")
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it("end with a host that is killed, whatever the code does", { timeout: 90_000 }, async () => {
+    const host = startHost(namespaces, "sum(range(10**12))")
+    await once(host.stdout!, "data")
+    const started = descendants(host.pid!)
+    expect(started.length).toBeGreaterThan(0)
+    host.kill("SIGKILL")
+    const alive = () => started.filter((pid) => existsSync(`/proc/${pid}/environ`) && !isZombie(pid))
+    await expect.poll(alive, { timeout: 60_000, interval: 50 }).toEqual([])
+  })
+})
+
+it("are required where that is asked for: all of them, or no sandbox", async () => {
+  await using sandbox = pythonSandbox({ namespaces: "required", spares: 0 })
+  const outcome = await sandbox.run("6 * 7").catch((error: unknown) => error)
+  if (sandbox.walls === "namespaces") expect(outcome).toMatchObject({ result: "42" })
+  else expect(outcome).toMatchObject({ _tag: "SandboxError", reason: "no-namespaces" })
 })
 
 it.skipIf(!linux)("end a process that has fallen silent, and the call that waits for it", async () => {

@@ -37,15 +37,17 @@ typedef struct {
 
 const char* chasqui_reason_name(chasqui_reason reason);
 
+typedef enum { CHASQUI_KV_BF16 = 0, CHASQUI_KV_F32, CHASQUI_KV_FP8 } chasqui_kv_type;
+
 /* Zero in a number means the default. */
 typedef struct {
   const char* folder;           /* a Hugging Face checkpoint folder */
-  const char* device;           /* "auto", "cpu" */
-  int32_t threads;              /* of the CPU backend; default: as many as the machine has, at most 8 */
+  const char* device;           /* "auto", "cpu", "cuda" */
+  int32_t threads;              /* of the CPU backend, and of the sampler; default: as many as the machine has, at most 8 */
   int32_t context;              /* tokens; default and most: what the model was made for */
   int64_t cache_bytes;          /* of the KV cache; default: see the memory section of docs/engine.md */
   const char* weights;          /* what plain weights become: "as-stored" (default), "int8", "int4", "nf4", "fp8" */
-  int32_t kv_f32;               /* 1: keys and values in float instead of bfloat16 */
+  chasqui_kv_type kv_type;      /* how keys and values are kept */
   int32_t batch_independent;    /* 1: a request's tokens do not depend on the requests beside it */
   int32_t step_tokens;          /* most tokens of one pass; default 512 */
   int32_t max_running;          /* most requests computed at once; default 64 */
@@ -59,7 +61,7 @@ typedef struct {
   size_t n_token_offsets;
 } chasqui_load_options;
 
-/* Called when events wait and none had been waiting, on the engine's thread or in chasqui_cancel; must not block or call back. */
+/* Called when events wait and none had been waiting, on a thread of the engine or in chasqui_cancel; must not block or call back. */
 typedef void (*chasqui_notify)(void* user);
 
 /* Loads the model and starts the engine's thread. On failure *engine is null. */

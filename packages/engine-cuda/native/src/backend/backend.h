@@ -34,7 +34,7 @@ class Rope { public: virtual ~Rope() = default; };
 class KvCache { public: virtual ~KvCache() = default; };
 class Workspace { public: virtual ~Workspace() = default; };
 
-enum class KvType : uint8_t { kBF16, kF32 };
+enum class KvType : uint8_t { kBF16, kF32, kFp8 };
 
 struct KvShape {
   int32_t n_layers = 0;
@@ -87,7 +87,11 @@ class Backend {
   virtual DeviceMemory memory() const = 0;
   virtual bool batch_independent() const = 0;
 
+  // Refuses as `unsupported` what it has no kernels for; asked before anything is made.
+  virtual Status supports(const WorkShape& shape, KvType kv_type) const;
+
   // Bytes that the objects below will take, for plans and for typed refusals before anything is claimed.
+  virtual int64_t embedding_bytes(const MatrixView& table) const = 0;
   virtual int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const = 0;
   virtual int64_t kv_page_bytes(const KvShape& shape) const = 0;  // one page, all layers, keys and values
   virtual int64_t workspace_bytes(const WorkShape& shape) const = 0;
@@ -133,12 +137,17 @@ class Backend {
 };
 
 struct BackendOptions {
-  std::string device = "auto";  // "auto", "cpu"
+  std::string device = "auto";  // "auto", "cpu", "cuda"
   int32_t threads = 0;          // of the CPU, counting the caller; 0: as many as the machine has, at most 8
   std::string kernels;          // of the CPU: "portable", "avx2", "avx512"; empty: the best that runs here
   // A row's result must not depend on the other rows of its step, at whatever cost a backend has for that.
   bool batch_independent = false;
 };
+
+inline Status Backend::supports(const WorkShape&, KvType kv_type) const {
+  if (kv_type != KvType::kFp8) return {};
+  return failure(Reason::kUnsupported, std::string(device()) + " keeps no cache in fp8.", "Use bf16 or f32.");
+}
 
 inline Status Backend::adapt(Linear&, int32_t, const std::vector<LowRank>&) {
   return failure(Reason::kUnsupported, std::string(device()) + " applies no adapters yet.",

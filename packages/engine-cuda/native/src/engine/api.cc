@@ -105,7 +105,7 @@ Status load_model(const chasqui_load_options& options, chasqui_engine* engine, s
   llama.backend.threads = options.threads;
   llama.backend.batch_independent = options.batch_independent != 0;
   if (options.device != nullptr) llama.backend.device = options.device;
-  llama.kv_type = options.kv_f32 != 0 ? KvType::kF32 : KvType::kBF16;
+  llama.kv_type = options.kv_type == CHASQUI_KV_F32 ? KvType::kF32 : options.kv_type == CHASQUI_KV_FP8 ? KvType::kFp8 : KvType::kBF16;
   llama.cache_bytes = options.cache_bytes;
   if (Status status = weight_format(options.weights, &llama.weight_format); !status.ok()) return status;
   if (options.step_tokens > 0) llama.max_batch_tokens = options.step_tokens;

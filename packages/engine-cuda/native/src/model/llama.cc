@@ -270,6 +270,7 @@ Status Llama::size_up(const Weights& weights) {
                  0, config_.dim, config_.ffn, config_.n_heads, config_.n_kv_heads, config_.head_dim, config_.vocab};
   work_shape_.max_logits = std::min(work_shape_.max_rows, kLogitsAtOnce);
   kv_shape_ = {config_.n_layers, config_.n_kv_heads, config_.head_dim, 0, options_.kv_type};
+  if (Status status = backend_->supports(work_shape_, options_.kv_type); !status.ok()) return status;
   memory_.workspace = backend_->workspace_bytes(work_shape_);
   memory_.embedding = weights.embed.rows * weights.embed.cols * dtype_bytes(weights.embed.type);
   int64_t linears = backend_->linear_bytes({weights.head}, head_format(options_));
@@ -280,7 +281,7 @@ Status Llama::size_up(const Weights& weights) {
     linears += backend_->linear_bytes({layer.down}, options_.weight_format);
   }
   memory_.weights = linears;
-  const int64_t fixed = memory_.workspace + linears;
+  const int64_t fixed = memory_.workspace + linears + backend_->embedding_bytes(weights.embed);
   const int64_t page = backend_->kv_page_bytes(kv_shape_);
   const int64_t available = backend_->memory().available_bytes;
   const int64_t context_pages = (config_.context + kPageTokens - 1) / kPageTokens;
@@ -335,8 +336,13 @@ Status make_llama(const ModelConfig& config, const Weights& weights, const Llama
   std::unique_ptr<Backend> backend;
   Status status = make_backend(options.backend, &backend);
   if (!status.ok()) return status;
+  return make_llama_on(std::move(backend), config, weights, options, made);
+}
+
+Status make_llama_on(std::unique_ptr<Backend> backend, const ModelConfig& config, const Weights& weights,
+                     const LlamaOptions& options, std::unique_ptr<Forward>* made) {
   auto llama = std::make_unique<Llama>(config, options, std::move(backend));
-  status = llama->load(weights);
+  Status status = llama->load(weights);
   if (status.ok()) *made = std::move(llama);
   return status;
 }

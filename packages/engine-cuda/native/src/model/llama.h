@@ -29,4 +29,8 @@ struct LlamaOptions {
 Status make_llama(const ModelConfig& config, const Weights& weights, const LlamaOptions& options,
                   std::unique_ptr<Forward>* made);
 
+// The same on a backend that is there already; options.backend is not looked at.
+Status make_llama_on(std::unique_ptr<Backend> backend, const ModelConfig& config, const Weights& weights,
+                     const LlamaOptions& options, std::unique_ptr<Forward>* made);
+
 }  // namespace chasqui

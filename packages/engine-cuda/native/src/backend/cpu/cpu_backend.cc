@@ -36,6 +36,7 @@ class CpuBackend final : public Backend {
   DeviceMemory memory() const override { return machine_memory(); }
   bool batch_independent() const override { return true; }  // see kernels.h: one order for every sum
 
+  int64_t embedding_bytes(const MatrixView&) const override { return 0; }  // read where it is
   int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const override {
     return panel_linear_bytes(parts, format);
   }

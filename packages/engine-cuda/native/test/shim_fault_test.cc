@@ -1,0 +1,230 @@
+// Whether the shim sees what goes wrong in kernels: every barrier, every wait for copies and every operation of a warp in
+// every kernel is made to fail, one at a time, and some schedule has to notice: by a report, a crash or other bits. And
+// without a fault all schedules give the same bits.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "check.h"
+#include "cuda_kernels.h"
+
+using namespace chasqui;
+using namespace chasqui::cuda;
+using shim::Fault;
+using shim::Schedule;
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+struct Scene {
+  const char* name;
+  std::function<Bytes()> run;
+  // Barriers whose absence nothing shows here: those that order blocks, which run one after the other, and in the sampler
+  // those that keep a phase from memory which the next one does not touch in the same order.
+  int32_t unseen_barriers = 0;
+};
+
+template <typename T>
+Bytes bytes_of(const std::vector<T>& values) {
+  const auto* data = reinterpret_cast<const uint8_t*>(values.data());
+  return Bytes(data, data + values.size() * sizeof(T));
+}
+
+// hidden = silu(gate norm(x)) (up norm(x)), then x += down hidden
+Bytes feed_forward(int32_t rows, const MatrixOptions& options, int32_t sms) {
+  constexpr int32_t kDim = 192, kFfn = 640;
+  QuickRandom random(static_cast<uint64_t>(rows));
+  TestDevice device;
+  TestMatrix gate_up, down;
+  make_matrix(device, &random, &gate_up, 2 * kFfn, kDim, options);
+  make_matrix(device, &random, &down, kDim, kFfn, options);
+  const ModelShape shape{kDim, kFfn, 3, 1, 64, 64};
+  const Work work(device, shape, rows, 1, sms);
+  const TestStep step(device, rows, rows, 64);
+  Activations activations;
+  activations.x = device.put(random_floats(&random, static_cast<int64_t>(rows) * kDim, 0.0f, 1.0f));
+  activations.hidden = device.room<uint16_t>(static_cast<int64_t>(rows) * kFfn);
+  activations.normed = device.room<uint16_t>(static_cast<int64_t>(rows) * kFfn);
+  const DeviceNorm norm{device.put(random_floats(&random, kDim, 1.0f, 0.3f)), 1e-5f};
+  norm_gateup_silu(work.target, shape, step.step, rows, norm, gate_up.linear, activations);
+  down_residual(work.target, shape, step.step, rows, down.linear, activations);
+  return bytes_of(device.get(activations.x, static_cast<int64_t>(rows) * kDim));
+}
+
+Bytes attention(int32_t position, int32_t n_rows, KvKind kind, bool prefill) {
+  const ModelShape shape{64, 64, 4, 1, 64, 64};
+  QuickRandom random(9);
+  TestDevice device;
+  const Work work(device, shape, n_rows, 1, 20);
+  const int32_t end = position + n_rows, n_pages = (end + kPage - 1) / kPage;
+  std::vector<int32_t> positions, starts(static_cast<size_t>(n_rows)), pages, rows;
+  for (int32_t i = 0; i < n_rows; i++) positions.push_back(position + i), rows.push_back(i);
+  for (int32_t i = 0; i < n_pages; i++) pages.push_back(n_pages - 1 - i);
+  Step step;
+  step.counts = device.put_one(StepCounts{n_rows, n_rows, 1, 0});
+  step.positions = device.put(positions);
+  step.page_starts = device.put(starts);
+  step.pages = device.put(pages);
+  step.decode_rows = device.put(rows);
+  step.tiles = device.put_one(PrefillTile{0, n_rows});
+  DeviceKv kv;
+  kv.kind = kind;
+  kv.n_layers = 1;
+  kv.n_pages = n_pages;
+  const int64_t elements = static_cast<int64_t>(n_pages) * kPage * 64;
+  kv.keys = device.put(random_bf16(&random, elements));
+  kv.values = device.put(random_bf16(&random, elements));
+  Activations activations;
+  activations.q = device.put(random_bf16(&random, static_cast<int64_t>(n_rows) * 256, 2.0f));
+  activations.attended = device.room<uint16_t>(static_cast<int64_t>(n_rows) * 256);
+  if (prefill) {
+    attend_prefill(work.target, shape, step, 1, kv, 0, activations);
+  } else {
+    attend_decode(work.target, shape, step, n_rows, end, kv, 0, activations);
+  }
+  return bytes_of(device.get(activations.attended, static_cast<int64_t>(n_rows) * 256));
+}
+
+// Every part of the sampler: lists, ties at the end of top-k and of top-p, a draw.
+Bytes sampling() {
+  constexpr int32_t kVocab = 3000, kRows = 6;
+  QuickRandom random(4);
+  TestDevice device;
+  Target target;
+  target.stream = &device.runtime().stream();
+  std::vector<float> logits;
+  for (int32_t i = 0; i < kRows * kVocab; i++) logits.push_back(std::nearbyint(6.0f * (random.symmetric() + random.symmetric())) / 2);
+  // The highest of each row, and what it is weighed with, lie far from the first thread's own tokens.
+  for (int32_t i = 0; i < kRows; i++) logits[static_cast<size_t>(i * kVocab + 1500 + 33 * i)] = 9.25f + static_cast<float>(i);
+  std::vector<TokenAmount> lists;
+  for (int32_t i = 0; i < 300; i++) lists.push_back({i * 7, static_cast<float>(1 + i % 3)});
+  for (int32_t i = 0; i < 40; i++) lists.push_back({(299 - i * 5) * 7, 1.5f + static_cast<float>(i)});
+  std::vector<SampleRow> rows(kRows);
+  for (size_t i = 0; i < rows.size(); i++) {
+    rows[i].temperature = i == 0 ? 0.0f : 1.0f;
+    rows[i].top_k = i % 2 == 0 ? 200 : 0;
+    rows[i].top_p = i > 1 ? 0.4 : 1.0;
+    rows[i].seed = i * 17;
+    rows[i].n_occurrences = 300;
+    rows[i].frequency_penalty = 2.0f;
+    rows[i].repetition_penalty = 1.5f;
+    rows[i].with_logprob = 1;
+    rows[i].first_bias = 300;
+    rows[i].n_biases = 40;
+    rows[i].n_banned = 2;
+  }
+  SampleStep step;
+  step.rows = device.put(rows);
+  step.lists = device.put(lists);
+  step.originals = device.room<float>(340);
+  step.banned = device.put(std::vector<int32_t>{299 * 7, 150 * 7});
+  step.live = device.put_one(kRows);
+  auto* sampled = device.room<Sampled>(kRows);
+  float* device_logits = device.put(logits);
+  sample(target, kVocab, step, kRows, device_logits, sampled);
+  Bytes bytes = bytes_of(device.get(sampled, kRows));
+  const Bytes changed = bytes_of(device.get(device_logits, kRows * kVocab));
+  bytes.insert(bytes.end(), changed.begin(), changed.end());
+  return bytes;
+}
+
+std::vector<Scene> scenes() {
+  const MatrixOptions bf16{}, int4{WeightKind::kInt4, 64, ScaleKind::kF16, true, false};
+  const MatrixOptions table{WeightKind::kTable4, 64, ScaleKind::kF32, false, false};
+  return {
+      {"skinny, bf16", [=] { return feed_forward(3, bf16, 4); }},
+      {"skinny, int4, in slices", [=] { return feed_forward(2, int4, 60); }},
+      {"norm and skinny, table", [=] { return feed_forward(6, table, 4); }},
+      {"gemm, bf16, in slices", [=] { return feed_forward(20, bf16, 40); }, 1},
+      {"gemm, int4", [=] { return feed_forward(20, int4, 1); }},
+      {"gemm, table", [=] { return feed_forward(20, table, 1); }},
+      {"decode, bf16, in parts", [] { return attention(420, 1, KvKind::kBF16, false); }, 1},
+      {"decode, fp8", [] { return attention(230, 2, KvKind::kFp8, false); }},
+      {"prefill, bf16", [] { return attention(230, 30, KvKind::kBF16, true); }},
+      {"prefill, fp8", [] { return attention(170, 17, KvKind::kFp8, true); }},
+      {"sampler", [] { return sampling(); }, 16},
+  };
+}
+
+std::vector<Schedule> all_schedules() {
+  std::vector<Schedule> all;
+  for (const shim::Copies copies : {shim::Copies::kDeferred, shim::Copies::kEager}) {
+    for (const shim::Order order : {shim::Order::kWarpGreedy, shim::Order::kShuffled, shim::Order::kRoundRobin}) all.push_back({order, copies, 3});
+  }
+  return all;
+}
+
+// In a process of its own: a faulty kernel may go anywhere.
+bool is_noticed(const Scene& scene, const Schedule& schedule, const Bytes& expected) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(1);
+    shim::process_schedule() = schedule;
+    const Bytes got = scene.run();
+    _exit(got == expected ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+int32_t count_places(const Scene& scene, Fault fault) {
+  Schedule schedule;
+  schedule.fault = fault;
+  schedule.fault_place = -1;
+  shim::places_of(fault);
+  shim::process_schedule() = schedule;
+  scene.run();
+  return shim::places_of(fault);
+}
+
+void check_faults(Fault fault, const char* what) {
+  int32_t planted = 0;
+  for (const Scene& scene : scenes()) {
+    shim::process_schedule() = {};
+    const Bytes expected = scene.run();
+    const int32_t places = count_places(scene, fault);
+    int32_t unseen = 0;
+    for (int32_t place = 0; place < places; place++) {
+      bool noticed = false;
+      for (Schedule schedule : all_schedules()) {
+        schedule.fault = fault;
+        schedule.fault_place = place;
+        if (!noticed) noticed = is_noticed(scene, schedule, expected);
+      }
+      planted++;
+      if (noticed) continue;
+      unseen++;
+      std::printf("  %s: nothing notices %s %d of %d\n", scene.name, what, place, places);
+    }
+    CHECK(unseen <= (fault == Fault::kNoBarrier ? scene.unseen_barriers : 0));
+  }
+  shim::process_schedule() = {};
+  std::printf("  %d planted\n", planted);
+  CHECK(planted > 0);
+}
+
+}  // namespace
+
+TEST(all_schedules_give_the_same_bits) {
+  for (const Scene& scene : scenes()) {
+    shim::process_schedule() = {};
+    const Bytes expected = scene.run();
+    for (const Schedule& schedule : all_schedules()) {
+      shim::process_schedule() = schedule;
+      const bool same = scene.run() == expected;
+      if (!same) check::fail(__FILE__, __LINE__, std::string(scene.name) + ": other bits");
+    }
+  }
+  shim::process_schedule() = {};
+}
+
+TEST(a_missing_barrier_is_noticed) { check_faults(Fault::kNoBarrier, "missing barrier"); }
+TEST(a_short_wait_is_noticed) { check_faults(Fault::kShortWait, "short wait"); }
+TEST(a_lane_that_stays_away_is_noticed) { check_faults(Fault::kDivergentLane, "absent lane at operation"); }
+
+TEST_MAIN()
