@@ -10,6 +10,7 @@
 #include <iterator>
 #include <memory>
 
+#include "linear_product.h"
 #include "src/backend/cpu/adaptation.h"
 #include "src/backend/cpu/linear.h"
 #include "src/checkpoint/mapped_file.h"
@@ -73,12 +74,9 @@ Status multiply_once(const std::shared_ptr<QuantSource>& source, int64_t rows, i
     return status;
   }
   require(linear.quant->data.bytes() <= cpu::panel_linear_bytes({view}, WeightFormat::kAsStored), "more bytes than reckoned", tally);
-  std::vector<float> x(static_cast<size_t>(cols), 1.0f);
-  std::vector<float> sums(static_cast<size_t>(cpu::kMultiplyScratch));
-  float total = 0;
-  cpu::multiply(pool, *cpu::best_kernels(), linear, x.data(), 1, sums.data(),
-                [&](int32_t, int64_t, const float* c) { total += c[0]; });
-  read_all(&total, sizeof total);
+  const std::vector<float> x(static_cast<size_t>(cols), 1.0f);
+  const auto out = cpu::product(linear, *cpu::best_kernels(), 1, x, 1);
+  read_all(out.data(), out.size() * sizeof(float));
   return {};
 }
 
