@@ -105,6 +105,7 @@ TEST(each_family_is_read_loaded_and_run_like_the_reference) {
     CHECK_OK(read_config(folder.path(), &config));
     CHECK_OK(load_weights(folder.path(), config, &weights));
     LlamaOptions options;
+    options.backend.kernels = "float";
     options.kv_type = KvType::kF32;
     options.n_pages = 8;
     CHECK_OK(make_llama(config, weights, options, &forward));
