@@ -295,3 +295,62 @@ describe("chasqui", () => {
     }
   })
 })
+
+describe("chasqui plan", () => {
+  it("shows weights, cache and workspace of a known size, and the figures that are usually quoted", () => {
+    const { status, stdout } = chasqui(["plan", "405B", "--context", "1024"])
+    expect(status).toBe(0)
+    expect(stdout).toContain("405B: 405.85 billion weights, 126 layers")
+    expect(stdout).toMatch(/KV cache +0\.49 GiB +bf16, 1 x 1024 tokens, 504 KiB a token/)
+    expect(stdout).toContain(
+      "16 bits 810 (811.7)   8 bits 405 (408.0 in fp8)   4 bits 203 (219.7 in int4, its head in int8)",
+    )
+    expect(stdout).toContain("0.49 GiB (0.98 is often printed: that is twice too much)")
+    expect(stdout).toMatch(/H200, 141 GB +140\.4 GiB +no \(\d together; this engine uses one\)/)
+  })
+  it("gives all figures of a folder as JSON", () => {
+    const checkpoint = fileURLToPath(new URL("../../tiny-llama/checkpoint", import.meta.url))
+    const { status, stdout } = chasqui(["plan", checkpoint, "--json", "--batch", "4", "--weights", "int8"])
+    expect(status).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      model: { layers: 6, dim: 256, tied: true, context: 2048 },
+      context: 2048,
+      batch: 4,
+      weights: "int8",
+      plan: { weights: 5_125_120, embedding: 1_048_576, kvCache: 4 * 2048 * 3072, kvPerToken: 3072 },
+    })
+  })
+  it.each<[string, readonly string[], RegExp]>([
+    ["a model that is not there", ["9B"], /no model named "9B"\. Names are 1B, 3B, 8B, 70B, 405B/],
+    ["no model", [], /takes one model/],
+    ["a context beyond the model's", ["8B", "--context", "200000"], /at most 131072/],
+    ["a format that is none", ["8B", "--weights", "int3"], /--weights takes as-stored, int8/],
+    ["a batch that is none", ["8B", "--batch", "1.5"], /whole number/],
+  ])("says what is wrong with %s", (_, args, says) => {
+    const { status, stderr } = chasqui(["plan", ...args])
+    expect(status).toBe(2)
+    expect(stderr).toMatch(says)
+  })
+})
+
+describe("weights and adapters on the command line", () => {
+  it("quantises on load", () => {
+    const { status, stdout } = chasqui(["run", "--weights", "int8", "How tall is Mount Fuji?"])
+    expect(status).toBe(0)
+    expect(stdout).toContain("3776")
+  })
+  it.each<[string, readonly string[], number, RegExp]>([
+    ["a format that is none", ["--weights", "int2"], 2, /--weights takes as-stored, int8/],
+    ["an adapter that is not there", ["--adapter", "/nonexistent"], 1, /adapter_config\.json/],
+    [
+      "an adapter for a server",
+      ["--server", "http://127.0.0.1:1", "--model", "x", "--adapter", "a"],
+      2,
+      /--adapter is for the engine here/,
+    ],
+  ])("says what is wrong with %s", (_, args, code, says) => {
+    const { status, stderr } = chasqui(["run", ...args])
+    expect(status).toBe(code)
+    expect(stderr).toMatch(says)
+  })
+})

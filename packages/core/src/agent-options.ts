@@ -23,6 +23,8 @@ export interface AgentOptions extends Partial<RunLimits> {
   /** The system text; the format's own lines stand before it. */
   readonly system?: string
   readonly sampling?: Sampling
+  /** The LoRA adapter of runs that name none themselves. */
+  readonly adapter?: string
   /** Most tools that run side by side; default 4. */
   readonly toolConcurrency?: number
   readonly prompt?: Partial<Pick<PromptOptions, "date" | "dialect" | "toolsInUserMessage">>
@@ -61,7 +63,7 @@ export interface HandoffOptions {
 }
 
 export interface RunOptions {
-  /** The LoRA adapter for this run, by the name under which the engine loaded it; default: none. */
+  /** The LoRA adapter for this run, by the name under which the engine loaded it; default: the agent's. */
   readonly adapter?: string
   /** Aborting it ends the run with `aborted`, within one decode step. */
   readonly signal?: AbortSignal

@@ -215,6 +215,7 @@ class SessionAgent implements Agent {
 
   #context(start: Start, emit: Emit, signal: AbortSignal): RunContext {
     const { sampling, approvalKey, cost, contextPolicy, guards, handoffs, toolConcurrency = 4 } = this.#options
+    const adapter = start.adapter ?? this.#options.adapter
     const { budget } = start
     const format = start.output === undefined ? undefined : outputFormat(start.output)
     if ("input" in start) {
@@ -230,7 +231,7 @@ class SessionAgent implements Agent {
       emit,
       toolConcurrency,
       ...(sampling && { sampling }),
-      ...(start.adapter !== undefined && { adapter: start.adapter }),
+      ...(adapter !== undefined && { adapter }),
       ...(approvalKey && { approvalKey }),
       ...(cost && { cost }),
       ...(contextPolicy && { contextPolicy }),

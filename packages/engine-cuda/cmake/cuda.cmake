@@ -37,8 +37,10 @@ if(CHASQUI_CUDA)
   add_library(chasqui_cuda OBJECT ${CUDA_HOST_SOURCES} ${CUDA_FOLDER}/device_runtime_gpu.cc ${CUDA_KERNELS})
   target_compile_options(chasqui_cuda PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${CUDA_FLAGS}>")
   target_link_libraries(chasqui_cuda PUBLIC CUDA::cudart_static)
+  # No empty word where no launcher is set: it would be run as a command.
+  set(KEEP_PTXAS ${CMAKE_CURRENT_SOURCE_DIR}/scripts/keep-ptxas.sh ${CMAKE_CUDA_COMPILER_LAUNCHER})
   set_target_properties(chasqui_cuda PROPERTIES
-                        CUDA_COMPILER_LAUNCHER "${CMAKE_CURRENT_SOURCE_DIR}/scripts/keep-ptxas.sh;${CMAKE_CUDA_COMPILER_LAUNCHER}"
+                        CUDA_COMPILER_LAUNCHER "${KEEP_PTXAS}"
                         CUDA_ARCHITECTURES OFF CUDA_RUNTIME_LIBRARY Static
                         CUDA_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden)
   set(CHASQUI_BACKEND chasqui_cuda)

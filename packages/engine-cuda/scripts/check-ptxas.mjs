@@ -2,7 +2,7 @@
 //
 //   node scripts/check-ptxas.mjs             reads what a CUDA build kept beside its objects (build/cuda), or compiles
 //   node scripts/check-ptxas.mjs --compile   compiles the kernels for each chip itself
-//   node scripts/check-ptxas.mjs --write     compiles, and writes the budget anew: look at the difference before you commit it
+//   node scripts/check-ptxas.mjs --write     writes the budget anew from the same: look at the difference before you commit it
 import { execFileSync, spawnSync } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
@@ -22,11 +22,16 @@ function parse(text, found) {
     const compiling = /Compiling entry function '([^']+)' for 'sm_([0-9a]+)'/.exec(line)
     if (compiling) [, entry, chip] = compiling
     const spills = /(\d+) bytes spill stores, (\d+) bytes spill loads/.exec(line)
-    if (spills && entry) at(found, entry)[chip] = { ...at(found, entry)[chip], spills: Number(spills[1]) + Number(spills[2]) }
+    if (spills && entry)
+      at(found, entry)[chip] = { ...at(found, entry)[chip], spills: Number(spills[1]) + Number(spills[2]) }
     const used = /Used (\d+) registers/.exec(line)
     if (!used || !entry) continue
     const shared = /(\d+) bytes smem/.exec(line)
-    at(found, entry)[chip] = { ...at(found, entry)[chip], registers: Number(used[1]), shared: shared ? Number(shared[1]) : 0 }
+    at(found, entry)[chip] = {
+      ...at(found, entry)[chip],
+      registers: Number(used[1]),
+      shared: shared ? Number(shared[1]) : 0,
+    }
   }
 }
 
@@ -74,7 +79,18 @@ function compileAll() {
     const targets = chips.map((chip) => `-gencode=arch=compute_${chip},code=sm_${chip}`)
     const made = spawnSync(
       "nvcc",
-      ["-std=c++20", "-O3", `--threads=${Math.min(2, cpus().length)}`, ...targets, "-Xptxas", "-v", "-c", join(kernels, unit), "-o", join(folder, "unit.o")],
+      [
+        "-std=c++20",
+        "-O3",
+        `--threads=${Math.min(2, cpus().length)}`,
+        ...targets,
+        "-Xptxas",
+        "-v",
+        "-c",
+        join(kernels, unit),
+        "-o",
+        join(folder, "unit.o"),
+      ],
       { encoding: "utf8" },
     )
     if (made.status !== 0) throw new Error(`nvcc failed for ${unit}:\n${made.stderr ?? made.error}`)
@@ -90,7 +106,9 @@ function readBuild() {
   const build = fileURLToPath(new URL("../build/cuda/", import.meta.url))
   let names = []
   try {
-    names = readdirSync(build, { recursive: true }).filter((name) => name.endsWith(".ptxas") && name.includes("kernels"))
+    names = readdirSync(build, { recursive: true }).filter(
+      (name) => name.endsWith(".ptxas") && name.includes("kernels"),
+    )
   } catch {}
   for (const name of names) parse(readFileSync(join(build, name), "utf8"), found)
   return found
@@ -106,7 +124,8 @@ function compare(measured, budget) {
         continue
       }
       for (const what of ["registers", "shared", "spills"]) {
-        if (used[what] > allowed[what]) complaints.push(`${kernel} for sm_${chip}: ${used[what]} ${what}, at most ${allowed[what]}`)
+        if (used[what] > allowed[what])
+          complaints.push(`${kernel} for sm_${chip}: ${used[what]} ${what}, at most ${allowed[what]}`)
       }
     }
   }
@@ -117,11 +136,13 @@ function compare(measured, budget) {
 }
 
 function main() {
-  let raw = write || process.argv.includes("--compile") ? {} : readBuild()
+  let raw = process.argv.includes("--compile") ? {} : readBuild()
   if (Object.keys(raw).length === 0) raw = compileAll()
   const measured = readable(raw)
   if (write) {
-    const lines = Object.entries(measured).map(([kernel, byChip]) => `  ${JSON.stringify(kernel)}: ${JSON.stringify(rounded(byChip))}`)
+    const lines = Object.entries(measured).map(
+      ([kernel, byChip]) => `  ${JSON.stringify(kernel)}: ${JSON.stringify(rounded(byChip))}`,
+    )
     writeFileSync(budgetFile, `{\n${lines.join(",\n")}\n}\n`)
     console.log(`ptxas: wrote the budget of ${lines.length} kernels`)
     return

@@ -7,7 +7,11 @@ import { expect, it } from "vitest"
 const built = existsSync(fileURLToPath(new URL("../build/cuda/chasqui.node", import.meta.url)))
 const script = fileURLToPath(new URL("../scripts/check-ptxas.mjs", import.meta.url))
 
-it.skipIf(!built)("every kernel keeps to its budget of registers, shared memory and spills", { timeout: 60_000 }, () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: "utf8" })
-  expect(status, `${stdout}${stderr}`).toBe(0)
-})
+it.skipIf(!built)(
+  "every kernel keeps to its budget of registers, shared memory and spills",
+  { timeout: 60_000 },
+  () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: "utf8" })
+    expect(status, `${stdout}${stderr}`).toBe(0)
+  },
+)

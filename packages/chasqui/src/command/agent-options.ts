@@ -1,9 +1,10 @@
 /** The options of commands that run an agent, and the agent that they describe. */
 import type { Tool } from "@chasqui/core"
+import { weightFormats } from "@chasqui/engine-cuda"
 import { remoteChat } from "@chasqui/engine-remote"
 import { type AgentOptions, agent } from "../agent.ts"
 import { llama } from "../llama.ts"
-import { numberOption } from "./options.ts"
+import { numberOption, oneOf } from "./options.ts"
 import { UsageError } from "./usage-error.ts"
 
 export const agentOptions = {
@@ -16,6 +17,8 @@ export const agentOptions = {
   temperature: { type: "string" },
   seed: { type: "string" },
   threads: { type: "string" },
+  weights: { type: "string" },
+  adapter: { type: "string" },
   device: { type: "string" },
 } as const
 
@@ -31,7 +34,12 @@ export const agentHelp = `  --model DIR        a Llama checkpoint in Hugging Fac
   --temperature T    0 always takes the likeliest token (default: the checkpoint's)
   --seed N           makes sampling repeatable
   --threads N        CPU threads
+  --weights FORMAT   quantise the weights on load: ${weightFormats.join(", ")}
+  --adapter DIR      a LoRA adapter in PEFT's layout
   --device NAME      cuda, cpu, or auto: a GPU where there is one (default: auto)`
+
+/** Under what name the adapter of --adapter is loaded. */
+const adapterName = "adapter"
 
 export function agentFrom(values: Values, tools: readonly Tool[], more: Partial<AgentOptions> = {}) {
   const temperature = numberOption("temperature", values.temperature, 0)
@@ -42,6 +50,7 @@ export function agentFrom(values: Values, tools: readonly Tool[], more: Partial<
     tools,
     system: values.system ?? "You are a helpful assistant.",
     maxSteps: numberOption("max-steps", values["max-steps"], 1) ?? 8,
+    ...(values.adapter !== undefined && { adapter: adapterName }),
     ...(values.date !== undefined && { prompt: { date: values.date } }),
     ...(maxTokens !== undefined && { maxTokens }),
     sampling: { ...(temperature !== undefined && { temperature }), ...(seed !== undefined && { seed }) },
@@ -52,8 +61,19 @@ export function agentFrom(values: Values, tools: readonly Tool[], more: Partial<
 function modelFrom(values: Values): NonNullable<AgentOptions["model"]> {
   const threads = numberOption("threads", values.threads, 1)
   const device = deviceOption(values.device)
-  if (values.server === undefined)
-    return llama(values.model, { ...(threads !== undefined && { threads }), ...(device !== undefined && { device }) })
+  const weights = oneOf("weights", values.weights, weightFormats)
+  if (values.server === undefined) {
+    return llama(values.model, {
+      ...(threads !== undefined && { threads }),
+      ...(device !== undefined && { device }),
+      ...(weights !== undefined && { weights }),
+      ...(values.adapter !== undefined && { adapters: { [adapterName]: values.adapter } }),
+    })
+  }
+  for (const option of ["weights", "adapter"] as const) {
+    if (values[option] !== undefined)
+      throw new UsageError(`--${option} is for the engine here; --server chooses its own.`)
+  }
   if (values.model === undefined) throw new UsageError("--server needs --model, the name of the model there.")
   if (!URL.canParse(values.server)) throw new UsageError(`--server takes a URL, not ${JSON.stringify(values.server)}.`)
   const apiKey = process.env.CHASQUI_API_KEY

@@ -14,6 +14,8 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => import("./run.ts"),
   },
   chat: { summary: "a conversation with tools at the terminal", load: () => import("./chat.ts") },
+  plan: { summary: "what a model takes in memory, and where it fits", load: () => import("./plan.ts") },
+  pull: { summary: "download a checkpoint from the Hugging Face hub", load: () => import("./pull.ts") },
   trace: { summary: "show a recorded run, or write it as an HTML page", load: () => import("./trace.ts") },
   python: { summary: "Python in the sandbox, as a prompt or as a batch runner", load: () => import("./python.ts") },
   plugin: { summary: "check a plugin, or start a new one", load: () => import("./plugin.ts") },

@@ -13,6 +13,17 @@ export function readOptions<const Options extends NonNullable<ParseArgsConfig["o
   }
 }
 
+/** The word that an option holds, one of a list; `undefined` where it was not given. */
+export function oneOf<Word extends string>(
+  name: string,
+  value: string | undefined,
+  words: readonly Word[],
+): Word | undefined {
+  const word = words.find((each) => each === value)
+  if (value === undefined || word !== undefined) return word
+  throw new UsageError(`--${name} takes ${words.join(", ")}, not ${JSON.stringify(value)}.`)
+}
+
 /** The number that an option holds; `undefined` where it was not given. */
 export function numberOption(name: string, value: string | undefined, least: number): number | undefined {
   if (value === undefined) return undefined

@@ -1,8 +1,8 @@
-// The tile kernels by themselves: GFLOP/s for each row count with the panel in the second cache, and GB/s for a panel that
+// The tile kernels by themselves: 10^9 operations a second for each row count with the panel in the second cache, and GB/s for a panel that
 // comes from memory. Each figure is the best of many windows of about a millisecond, so that what else runs on the
 // machine does not count.
 //
-//   kernels_bench [avx2|avx512|portable]
+//   kernels_bench [avx2|avx512|portable|avx512bf16|amx]
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -47,13 +47,16 @@ int main(int argc, char** argv) {
   Memory stream;
   if (!stream.claim(kStream + (1 << 16), "the stream").ok()) return 1;
   std::memset(stream.as<char>(), 0, static_cast<size_t>(stream.bytes()));
-  std::vector<float> a(kSteps * kMaxTileRows, 0.5f), c(kPanel * kMaxTileRows);
+  std::vector<float> a(kSteps * kMaxTileRows, 0.0f), c(kPanel * kMaxTileRows);
   const char* names[kWeightTypes] = {"f32", "f16", "bf16", "int8", "int4"};
   const int64_t bits[kWeightTypes] = {32, 16, 16, 8, 4};  // scales are left out
-  std::printf("%s\n%-6s %5s %10s %10s %10s\n", kernels->name, "type", "rows", "GFLOP/s", "stream", "GB/s");
+  std::printf("%s\n%-6s %5s %10s %10s %10s\n", kernels->name, "type", "rows", "G/s", "stream", "GB/s");
   for (int type = 0; type < kWeightTypes; type++) {
-    for (int rows = 1; rows <= kernels->tile_rows; rows++) {
-      const Tile tile = kernels->tile[type][rows];
+    const int32_t most = kernels->many[type].rows;
+    for (int rows = 1; rows <= most; rows++) {
+      const Product& product = rows <= kernels->few[type].rows ? kernels->few[type] : kernels->many[type];
+      if (product.unpack != nullptr) continue;  // its tiles do not take the panel
+      const Tile tile = product.tile[rows];
       const double work = 2.0 * kSteps * kPanel * rows;
       const double cached = least(60, 20, [&] { tile(a.data(), stream.as<char>(), kSteps, c.data(), kPanel); });
       const int64_t stretch = kSteps * kPanel * bits[type] / 8;

@@ -98,6 +98,7 @@ Status measure(const BenchCase& of, const ModelConfig& config, const Kinds& kind
   std::unique_ptr<cuda::CudaBackendAccess> backend;
   cuda::CudaOptions cuda_options;
   cuda_options.random = &kinds.weights;
+  cuda_options.untried = of.untried;
   if (Status status = make_cuda_backend_on(std::move(runtime), cuda_options, &backend); !status.ok()) return status;
   LlamaOptions options;
   options.kv_type = kinds.kv;

@@ -26,6 +26,7 @@ struct BenchCase {
   bool prefill = false;          // else decode
   int32_t batch = 1;
   int32_t context = 1024;        // tokens in the cache when decoding; of the prompt
+  bool untried = false;          // with kernels that no device has run yet
 };
 
 struct BenchResult {

@@ -26,7 +26,7 @@ struct Arguments {
 [[noreturn]] void usage(const char* wrong) {
   std::fprintf(stderr, "%s\nUsage: gpu_bench [--profile core|70b|wide|none] [--csv FOLDER] [--kernels]\n"
                "                 [--model 8b|70b|1b|3b|tiny] [--weights bf16|fp8|int8|int4|nf4] [--head bf16|fp8|int8]\n"
-               "                 [--kv bf16|fp8] [--batch N] [--context N] [--prefill]\n", wrong);
+               "                 [--kv bf16|fp8] [--batch N] [--context N] [--prefill] [--untried]\n", wrong);
   std::exit(2);
 }
 
@@ -52,6 +52,7 @@ Arguments read_arguments(int argc, char** argv) {
       else if (name == "--batch") given.own.batch = number();
       else if (name == "--context") given.own.context = number();
       else if (name == "--prefill") given.own.prefill = true;
+      else if (name == "--untried") given.own.untried = true;
       else usage((name + " is no option.").c_str());
     }
   }

@@ -132,7 +132,7 @@ constexpr uint32_t kAll = 0x7f;
 }  // namespace
 
 TEST(an_adapter_equals_its_sum_with_the_weights) {
-  for (const char* kernels : {"portable", ""}) {
+  for (const char* kernels : {"portable", "float"}) {
     for (const uint32_t projections : {kAll, 0x09u, 0x30u, 0x40u}) {
       for (const int32_t rank : {1, 30}) {
         RandomModel model;
@@ -211,7 +211,7 @@ TEST(an_adapter_works_on_quantised_weights) {
     for (const auto projection : kProjections) layer.*projection = dequantised(&model, layer.*projection);
   }
   const LoraAdapter adapter = random_adapter(&model, plain, kAll, 4, 6);
-  const auto forward = make(model.config, quantised, "");
+  const auto forward = make(model.config, quantised, "float");
   if (forward == nullptr) return;
   CHECK_OK(forward->add_adapter(7, adapter));
   const Sequence sequence = {tokens_of(30, 2), {0, 1}, 7};

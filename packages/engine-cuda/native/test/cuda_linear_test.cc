@@ -121,6 +121,22 @@ TEST(inputs_cut_into_slices) {
   });
 }
 
+// As many inputs as layers of 1B, 3B, 8B and 70B have, cut as on an H200.
+TEST(inputs_of_real_layers) {
+  if (!is_slow()) {
+    check_residual({1, 1, 64, 4096, 132}, kPlain);
+    check_residual({2, 2, 32, 14336, 132}, {WeightKind::kInt4, 128, ScaleKind::kF16, false, false});
+    return;
+  }
+  for (const int32_t in : {2048, 3072, 4096, 8192, 14336, 28672}) {
+    for (const int32_t rows : {1, 4, 9, 16, 40}) {
+      check_residual({rows, rows, 256, in, 132}, kPlain);
+      check_residual({rows, rows, 256, in, 132}, {WeightKind::kFp8, 0, ScaleKind::kF32, false, false});
+      check_residual({rows, rows, 256, in, 132}, {WeightKind::kInt4, 128, ScaleKind::kF16, true, false});
+    }
+  }
+}
+
 // hidden = silu(gate norm(x)) (up norm(x))
 void check_gate(const Case& c, const MatrixOptions& options) {
   QuickRandom random(static_cast<uint64_t>(c.rows * 17 + c.out));

@@ -18,7 +18,7 @@ namespace {
 
 std::vector<const Kernels*> tables() {
   std::vector<const Kernels*> all;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : {"portable", "avx2", "avx512", "avx512bf16"}) {
     const Kernels* kernels = kernels_named(name);
     if (kernels == nullptr) {
       check::skip(std::string(name) + " kernels do not run on this processor");
@@ -44,9 +44,9 @@ struct Lines {
 
 Lines make_lines(const std::vector<float>& values, DType type, int32_t line) {
   Lines lines;
-  lines.storage.resize(values.size());
+  const size_t width = static_cast<size_t>(line);
+  lines.storage.resize(values.size() + width);
   lines.values.resize(values.size());
-  const size_t width = static_cast<size_t>(line), half = width / 2;
   for (size_t i = 0; i < values.size(); i++) {
     if (type == DType::kF32) {
       std::memcpy(&lines.storage[i], &values[i], 4);
@@ -54,9 +54,10 @@ Lines make_lines(const std::vector<float>& values, DType type, int32_t line) {
       continue;
     }
     const uint16_t bits = type == DType::kBF16 ? float_to_bf16(values[i]) : float_to_half(values[i]);
-    const size_t column = i % width;
-    const size_t slot = type == DType::kF16 ? column : column < half ? 2 * column : 2 * (column - half) + 1;
-    reinterpret_cast<uint16_t*>(lines.storage.data())[i - column + slot] = bits;
+    const size_t row = i / width, column = i % width;
+    // bf16 panels hold two steps of an output side by side.
+    const size_t at = type == DType::kF16 ? i : line == kPanel ? row / 2 * 2 * width + column * 2 + row % 2 : i - column + (column < width / 2 ? 2 * column : 2 * (column - width / 2) + 1);
+    reinterpret_cast<uint16_t*>(lines.storage.data())[at] = bits;
     lines.values[i] = type == DType::kBF16 ? bf16_to_float(bits) : half_to_float(bits);
   }
   return lines;

@@ -7,20 +7,6 @@
 
 namespace chasqui::cpu {
 
-inline std::vector<float> pack_rows(const std::vector<float>& x, int32_t rows, int64_t in, int32_t tile_rows) {
-  std::vector<float> packed(x.size());
-  const RowBlocks blocks(rows, tile_rows);
-  for (int32_t block = 0; block < blocks.count; block++) {
-    for (int32_t i = 0; i < blocks.size(block); i++) {
-      for (int64_t k = 0; k < in; k++) {
-        packed_block(packed.data(), blocks, block, in)[k * blocks.size(block) + i] =
-            x[static_cast<size_t>((blocks.first(block) + i) * in + k)];
-      }
-    }
-  }
-  return packed;
-}
-
 // out (rows, outputs): stacked as they come; of a pair first one, then the other.
 inline std::vector<float> product(const PanelLinear& linear, const Kernels& kernels, int32_t threads,
                                   const std::vector<float>& x, int32_t rows) {
@@ -28,8 +14,16 @@ inline std::vector<float> product(const PanelLinear& linear, const Kernels& kern
   std::vector<float> scratch(static_cast<size_t>(threads * kMultiplyScratch));
   const int64_t outputs = linear.out * linear.step;
   std::vector<float> out(static_cast<size_t>(rows * outputs), -1.0f);
-  const auto packed = pack_rows(x, rows, linear.in, kernels.tile_rows);
-  multiply(pool, kernels, linear, packed.data(), rows, scratch.data(), [&](int32_t row, int64_t panel, const float* sums) {
+  const Product& how = product_of(kernels, linear, rows);
+  std::vector<char> memory(static_cast<size_t>(most_input_bytes(linear.in, rows)), 0x7f);  // NaN where nothing is written
+  const PackedRows packed{&how, RowBlocks(rows, how.rows), memory.data()};
+  for (int32_t block = 0; block < packed.blocks.count; block++) {
+    for (int32_t i = 0; i < packed.blocks.size(block); i++) {
+      kernels.pack[how.input](x.data() + (packed.blocks.first(block) + i) * linear.in, linear.in, how.chunk,
+                              packed.blocks.size(block), i, packed.block(block, linear.in));
+    }
+  }
+  multiply(pool, kernels, linear, packed, scratch.data(), [&](int32_t row, int64_t panel, const float* sums) {
     for (int32_t half = 0; half < linear.step; half++) {
       for (int64_t i = 0; i < kPanel; i++) {
         const int64_t output = panel / linear.step * kPanel + i;

@@ -39,6 +39,22 @@ double weight(const MatrixView& view, int64_t row, int64_t column) {
   return load_element(view.data, view.type, row * view.cols + column);
 }
 
+// What a product sees of a row: as it is, in bf16, or as integers with a scale for each 64.
+std::vector<float> as_seen(std::vector<float> x, InputType input, int64_t in) {
+  const size_t width = static_cast<size_t>(in);
+  for (size_t row = 0; row < x.size(); row += width) {
+    for (size_t k = 0; k < width && input == kInputBF16; k++) x[row + k] = bf16_to_float(float_to_bf16(x[row + k]));
+    for (size_t first = 0; first < width && input == kInputInt8; first += kInputGroup) {
+      const size_t end = std::min(width, first + kInputGroup);
+      float most = 0;
+      for (size_t k = first; k < end; k++) most = std::max(most, std::fabs(x[row + k]));
+      const float inverse = most == 0.0f ? 0.0f : 127.0f / most;
+      for (size_t k = first; k < end; k++) x[row + k] = std::nearbyint(x[row + k] * inverse) * (most / 127.0f);
+    }
+  }
+  return x;
+}
+
 }  // namespace
 
 // Every product of a case with rows of random numbers.
@@ -60,6 +76,7 @@ void check_products(const Case& each, WeightFormat format, const Kernels& kernel
     std::vector<float> x(static_cast<size_t>(rows * each.cols));
     for (float& value : x) value = random.symmetric();
     const auto got = product(linear, kernels, 2, x, rows);
+    x = as_seen(x, product_of(kernels, linear, rows).input, each.cols);
     const double rms = std::sqrt(1.0 / 3.0);
     const double tolerance = 2e-6 * std::sqrt(static_cast<double>(each.cols)) * rms * rms * 8;
     size_t at = 0;
@@ -77,7 +94,7 @@ void check_products(const Case& each, WeightFormat format, const Kernels& kernel
 
 TEST(products_agree_with_double_arithmetic) {
   uint64_t seed = 1;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : {"portable", "avx2", "avx512", "avx512bf16", "amx-emulated", "amx"}) {
     const Kernels* kernels = kernels_named(name);
     if (kernels == nullptr) {
       check::skip(std::string(name) + " kernels do not run on this processor");
@@ -90,22 +107,46 @@ TEST(products_agree_with_double_arithmetic) {
 }
 
 TEST(rows_and_threads_do_not_change_a_bit) {
-  for (const WeightFormat format : kFormats) {
+  for (const char* name : {"float", "avx512bf16", "amx-emulated"}) {
+    const Kernels* kernels = kernels_named(name);
+    if (kernels == nullptr) continue;
+    for (const WeightFormat format : kFormats) {
+      RandomModel model;
+      QuickRandom random(50);
+      ThreadPool pool(1);
+      PanelLinear linear;
+      const std::vector<MatrixView> parts = {random_matrix(&model, &random, 200, 700, DType::kBF16, 0.0f, 1.0f)};
+      CHECK_OK(make_panel_linear(parts, LinearLayout::kStacked, format, pool, &linear));
+      const int32_t rows = 110;
+      std::vector<float> x(static_cast<size_t>(rows * 700));
+      for (float& value : x) value = random.symmetric();
+      const auto all = product(linear, *kernels, 3, x, rows);
+      for (const int32_t count : {1, 2, 3, 4, 5, 6, 7, 17, 33, 100}) {
+        const auto some = product(linear, *kernels, 1, std::vector<float>(x.begin(), x.begin() + count * 700), count);
+        CHECK(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)) == 0);
+      }
+    }
+  }
+}
+
+TEST(eight_bit_products_have_the_same_bits_on_tiles_and_on_vectors) {
+  const Kernels* vectors = kernels_named("avx512bf16");
+  const Kernels* tiles = kernels_named("amx-emulated");
+  if (vectors == nullptr || tiles == nullptr) {
+    check::skip("this processor has no AVX-512 BF16");
+    return;
+  }
+  for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4}) {
     RandomModel model;
-    QuickRandom random(50);
+    QuickRandom random(60);
     ThreadPool pool(1);
     PanelLinear linear;
-    const std::vector<MatrixView> parts = {random_matrix(&model, &random, 200, 700, DType::kBF16, 0.0f, 1.0f)};
-    CHECK_OK(make_panel_linear(parts, LinearLayout::kStacked, format, pool, &linear));
-    const int32_t rows = 110;
-    std::vector<float> x(static_cast<size_t>(rows * 700));
+    CHECK_OK(make_panel_linear({random_matrix(&model, &random, 90, 500, DType::kBF16, 0.0f, 1.0f)}, LinearLayout::kStacked,
+                               format, pool, &linear));
+    std::vector<float> x(static_cast<size_t>(50 * 500));
     for (float& value : x) value = random.symmetric();
-    const Kernels& kernels = *best_kernels();
-    const auto all = product(linear, kernels, 3, x, rows);
-    for (const int32_t count : {1, 2, 3, 4, 5, 6, 7, 100}) {
-      const auto some = product(linear, kernels, 1, std::vector<float>(x.begin(), x.begin() + count * 700), count);
-      CHECK(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)) == 0);
-    }
+    const auto a = product(linear, *vectors, 1, x, 50), b = product(linear, *tiles, 1, x, 50);
+    CHECK(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
   }
 }
 

@@ -10,6 +10,9 @@
 #include <iterator>
 #include <memory>
 
+#include "linear_product.h"
+#include "src/backend/cpu/adaptation.h"
+#include "src/backend/cpu/linear.h"
 #include "src/checkpoint/mapped_file.h"
 #include "src/checkpoint/quant_module.h"
 #include "src/model/lora_adapter.h"
@@ -59,6 +62,35 @@ FileBytes mutated(const Container& from, Mutator* mutator) {
   return FileBytes(mutator->below(3) > 0 ? mutator->mutate(from.header + "}") : from.header + "}", data);
 }
 
+// What the engine makes of a matrix that was accepted: panels, and a product with them, to the last byte.
+Status multiply_once(const std::shared_ptr<QuantSource>& source, int64_t rows, int64_t cols, Tally* tally) {
+  static cpu::ThreadPool pool(1);
+  MatrixView view;
+  view.rows = rows;
+  view.cols = cols;
+  view.quant = source;
+  cpu::PanelLinear linear;
+  if (Status status = cpu::make_panel_linear({view}, LinearLayout::kStacked, WeightFormat::kAsStored, pool, &linear); !status.ok()) {
+    return status;
+  }
+  require(linear.quant->data.bytes() <= cpu::panel_linear_bytes({view}, WeightFormat::kAsStored), "more bytes than reckoned", tally);
+  const std::vector<float> x(static_cast<size_t>(cols), 1.0f);
+  const auto out = cpu::product(linear, *cpu::best_kernels(), 1, x, 1);
+  read_all(out.data(), out.size() * sizeof(float));
+  return {};
+}
+
+// What the engine makes of a pair of an adapter that was accepted.
+Status adapt_once(const LoraMatrix& matrix) {
+  static cpu::ThreadPool pool(1);
+  const std::vector<float> zeros(static_cast<size_t>(matrix.b.rows * matrix.a.cols));
+  cpu::PanelLinear linear;
+  Status status = cpu::make_panel_linear({{zeros.data(), DType::kF32, matrix.b.rows, matrix.a.cols, nullptr}}, LinearLayout::kStacked,
+                                         WeightFormat::kAsStored, pool, &linear);
+  if (status.ok()) status = cpu::adapt_linear(linear, 1, {{0, matrix.a, matrix.b, matrix.scale}}, pool);
+  return status;
+}
+
 struct QuantCase {
   std::string module;
   int64_t rows = 0;
@@ -91,7 +123,7 @@ Status read_quantised(const QuantCase& one, const FileBytes& file, const std::st
   for (const std::span<const std::byte> stored : source->stored) {
     read_all(stored.data(), static_cast<int64_t>(stored.size()));
   }
-  return {};
+  return multiply_once(source, one.rows, one.cols, tally);
 }
 
 // The golden cases of quant_test.cc.
@@ -173,6 +205,7 @@ void fuzz_adapter(const Container& adapter, Mutator* mutator, Tally* tally) {
             "a pair that does not fit", tally);
     read_all(matrix.a.data, matrix.a.rows * matrix.a.cols * dtype_bytes(matrix.a.type));
     read_all(matrix.b.data, matrix.b.rows * matrix.b.cols * dtype_bytes(matrix.b.type));
+    require(adapt_once(matrix).ok(), "an accepted pair that no layer takes", tally);
   }
 }
 

@@ -139,7 +139,9 @@ class Backend {
 struct BackendOptions {
   std::string device = "auto";  // "auto", "cpu", "cuda"
   int32_t threads = 0;          // of the CPU, counting the caller; 0: as many as the machine has, at most 8
-  std::string kernels;          // of the CPU: "portable", "avx2", "avx512"; empty: the best that runs here
+  // Of the CPU: "portable", "avx2", "avx512" (or "float", the best of these: float arithmetic), "avx512bf16", "amx" (bf16
+  // and int8 arithmetic, see docs/engine.md); empty: the best that runs here.
+  std::string kernels;
   // A row's result must not depend on the other rows of its step, at whatever cost a backend has for that.
   bool batch_independent = false;
 };

@@ -31,8 +31,20 @@ double to_digits(double value, int digits, int smallest) {
   return std::nearbyint(value / step) * step;  // the default rounding mode is to nearest even
 }
 
+void to_integers(Row* values) {
+  constexpr size_t kGroup = 64;
+  for (size_t first = 0; first < values->size(); first += kGroup) {
+    const size_t end = std::min(values->size(), first + kGroup);
+    double largest = 0.0;
+    for (size_t i = first; i < end; i++) largest = std::max(largest, std::fabs((*values)[i]));
+    if (largest == 0.0) continue;
+    for (size_t i = first; i < end; i++) (*values)[i] = std::nearbyint((*values)[i] * 127.0 / largest) * (largest / 127.0);
+  }
+}
+
 void round_all(Row* values, Rounding rounding) {
   if (rounding == Rounding::kExact) return;
+  if (rounding == Rounding::kInt8) return to_integers(values);
   for (double& value : *values) value = rounded(value, rounding);
 }
 
@@ -138,9 +150,9 @@ void feed_forward_block(const ModelConfig& config, const LayerWeights& layer, co
   const Rows up = project(layer.up, h, rounding.projection);
   for (size_t t = 0; t < h.size(); t++) {
     for (size_t i = 0; i < gate[t].size(); i++) {
-      const double silu = gate[t][i] / (1.0 + std::exp(-gate[t][i]));
-      gate[t][i] = rounded(silu * up[t][i], rounding.gated);
+      gate[t][i] = gate[t][i] / (1.0 + std::exp(-gate[t][i])) * up[t][i];
     }
+    round_all(&gate[t], rounding.gated);
   }
   const Rows added = project(layer.down, gate, Rounding::kExact);
   for (size_t t = 0; t < h.size(); t++) {
@@ -229,6 +241,7 @@ double rounded(double value, Rounding rounding) {
       return std::fabs(nearest) < 65520.0 ? nearest : nearest * INFINITY;
     }
     case Rounding::kBF16: return to_digits(value, 8, -133);
+    case Rounding::kInt8: return value;
   }
   return value;
 }
@@ -237,6 +250,12 @@ RoundingPoints bf16_cache_points() {
   RoundingPoints points = {Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32,
                            Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32};
   points.cache = Rounding::kBF16;
+  return points;
+}
+
+RoundingPoints rounded_input_points(Rounding inputs) {
+  RoundingPoints points = bf16_cache_points();
+  points.norm = points.attention = points.gated = inputs;
   return points;
 }
 

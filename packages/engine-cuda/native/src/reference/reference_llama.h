@@ -13,7 +13,8 @@
 
 namespace chasqui {
 
-enum class Rounding : uint8_t { kExact, kF32, kF16, kBF16 };
+// kInt8: each 64 values of a row become integers of -127 .. 127 times a scale, the largest magnitude / 127.
+enum class Rounding : uint8_t { kExact, kF32, kF16, kBF16, kInt8 };
 
 // Where an implementation may store less than double precision. Round to nearest, ties to even, at each point.
 struct RoundingPoints {
@@ -30,6 +31,9 @@ struct RoundingPoints {
 
 // Float everywhere but for keys and values in bf16.
 RoundingPoints bf16_cache_points();
+// As the CPU multiplies with bf16 or 8 bit weights: what goes into a matrix is rounded (to kBF16 or kInt8), the cache is
+// bf16, the rest float.
+RoundingPoints rounded_input_points(Rounding inputs);
 // bf16 at every point but the logits.
 RoundingPoints bf16_points();
 
@@ -46,7 +50,7 @@ Status reference_forward(const ModelConfig& config, const Weights& weights, cons
 // The inverse rope frequencies of a checkpoint, (head_dim / 2), with Llama 3.1 scaling applied.
 std::vector<double> reference_rope_frequencies(const ModelConfig& config);
 
-// `value` as the nearest value of a type.
+// `value` as the nearest value of a type; kInt8 has no meaning for a single value and leaves it.
 double rounded(double value, Rounding rounding);
 
 }  // namespace chasqui

@@ -76,10 +76,8 @@ Status adapt_linear(PanelLinear& linear, int32_t adapter, const std::vector<LowR
   return {};
 }
 
-bool LowRankStep::shrink(ThreadPool& pool, const Kernels& kernels, const PanelLinear& linear, const float* packed,
-                         const std::vector<int32_t>& row_adapters, float* scratch) {
+bool LowRankStep::begin(const PanelLinear& linear, const std::vector<int32_t>& row_adapters) {
   if (linear.adaptations.empty()) return false;
-  const int32_t rows = static_cast<int32_t>(row_adapters.size());
   of_row_.assign(row_adapters.size(), nullptr);
   stride_ = 0;
   for (size_t row = 0; row < row_adapters.size(); row++) {
@@ -88,9 +86,12 @@ bool LowRankStep::shrink(ThreadPool& pool, const Kernels& kernels, const PanelLi
     of_row_[row] = found->second.get();
     stride_ = std::max(stride_, static_cast<int64_t>(found->second->scales.size()));
   }
-  if (stride_ == 0) return false;
-  hidden_.resize(static_cast<size_t>(rows * stride_));
-  const RowBlocks blocks(rows, kernels.tile_rows);
+  return stride_ > 0;
+}
+
+void LowRankStep::shrink(ThreadPool& pool, const Kernels& kernels, const PackedRows& input, float* scratch) {
+  const RowBlocks& blocks = input.blocks;
+  hidden_.resize(static_cast<size_t>(blocks.rows * stride_));
   // A block is multiplied once for each adapter that it has rows of; rows of others are computed and left.
   pool.run(blocks.count, [&](int32_t block, int32_t thread) {
     float* c = scratch + thread * kMultiplyScratch;
@@ -102,7 +103,7 @@ bool LowRankStep::shrink(ThreadPool& pool, const Kernels& kernels, const PanelLi
       previous = adaptation;
       const int64_t ranks = static_cast<int64_t>(adaptation->scales.size());
       for (int64_t p = 0; p < adaptation->shrink.n_panels; p++) {
-        multiply_panels(kernels, adaptation->shrink, packed, blocks, block, block + 1, p, 1, c);
+        multiply_panels(kernels, adaptation->shrink, input, block, block + 1, p, 1, c);
         for (int32_t own = row; own < first + blocks.size(block); own++) {
           if (of_row_[static_cast<size_t>(own)] != adaptation) continue;
           for (int64_t i = p * kPanel; i < std::min(ranks, (p + 1) * kPanel); i++) {
@@ -113,7 +114,6 @@ bool LowRankStep::shrink(ThreadPool& pool, const Kernels& kernels, const PanelLi
       }
     }
   });
-  return true;
 }
 
 const float* LowRankStep::expand(const Kernels& kernels, int32_t row, int64_t panel, int32_t step, const float* sums,

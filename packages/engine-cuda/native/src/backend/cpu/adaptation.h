@@ -23,9 +23,10 @@ Status adapt_linear(PanelLinear& linear, int32_t adapter, const std::vector<LowR
 // The adapters' share of one product.
 class LowRankStep {
  public:
-  // h of all rows whose adapter changes the layer; false if there is none. `packed` and `scratch` are those of `multiply`.
-  bool shrink(ThreadPool& pool, const Kernels& kernels, const PanelLinear& linear, const float* packed,
-              const std::vector<int32_t>& row_adapters, float* scratch);
+  // Whether the adapter of any row changes the layer.
+  bool begin(const PanelLinear& linear, const std::vector<int32_t>& row_adapters);
+  // h of those rows. `input` holds floats; `scratch` is that of `multiply`.
+  void shrink(ThreadPool& pool, const Kernels& kernels, const PackedRows& input, float* scratch);
   // The sums of `step` panels with B h added, in `own`; `sums` itself where the row's adapter adds nothing.
   const float* expand(const Kernels& kernels, int32_t row, int64_t panel, int32_t step, const float* sums, float* own) const;
 

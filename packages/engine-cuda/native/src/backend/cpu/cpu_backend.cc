@@ -14,6 +14,7 @@
 #include "linear.h"
 #include "memory.h"
 #include "objects.h"
+#include "pack_rows.h"
 #include "thread_pool.h"
 
 namespace chasqui {
@@ -23,7 +24,6 @@ namespace cpu {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
-constexpr int64_t kSharedWork = 64 * 1024;  // elements from which a simple loop over rows is shared among threads
 
 class CpuBackend final : public Backend {
  public:
@@ -71,12 +71,9 @@ class CpuBackend final : public Backend {
   // body(row) for each row; `work_per_row` elements are touched by it.
   template <typename Body>
   void each_row(int32_t rows, int64_t work_per_row, const Body& body);
-  // Packs rows of x (row_of(i) gives the i-th), normed where `norm` is not null.
-  template <typename RowOf>
-  void pack(int32_t rows, int64_t in, const CpuNorm* norm, const RowOf& row_of, float* packed);
-  // `multiply` for all rows of the step, with what their adapters add.
-  template <typename Done>
-  void product(CpuWorkspace& work, const PanelLinear& linear, const Done& done);
+  // Packs and multiplies all rows of the step, with what their adapters add.
+  template <typename RowOf, typename Done>
+  void product(CpuWorkspace& work, const PanelLinear& linear, const CpuNorm* norm, const RowOf& row_of, const Done& done);
   void fill_rope(CpuRope& rope, int32_t positions);
   void rope_store(CpuWorkspace& work, PagedCache& cache, int32_t layer, int32_t row);
   void add_to_x(CpuWorkspace& work, const PanelLinear& linear, const float* input);
@@ -91,9 +88,10 @@ CpuWorkspace& of(Workspace& work) { return static_cast<CpuWorkspace&>(work); }
 int64_t CpuBackend::workspace_bytes(const WorkShape& shape) const {
   CpuWorkspace work;
   work.shape = shape;
-  const int64_t row = shape.dim + work.qkv_dim() + work.q_dim() + shape.ffn + work.widest();
+  const int64_t row = shape.dim + work.qkv_dim() + work.q_dim() + shape.ffn;
   return kFloat * (shape.max_rows * row + static_cast<int64_t>(shape.max_logits) * shape.vocab +
-                   pool_.size() * kMultiplyScratch);
+                   pool_.size() * (kMultiplyScratch + work.widest())) +
+         most_input_bytes(work.widest(), shape.max_rows);
 }
 
 Status CpuBackend::embedding(const MatrixView& table, std::unique_ptr<Embedding>* made) {
@@ -147,7 +145,8 @@ Status CpuBackend::workspace(const WorkShape& shape, std::unique_ptr<Workspace>*
       {&work->qkv, rows * work->qkv_dim()},
       {&work->attended, rows * work->q_dim()},
       {&work->hidden, rows * shape.ffn},
-      {&work->packed, rows * work->widest()},
+      {&work->packed, most_input_bytes(work->widest(), rows) / kFloat},
+      {&work->rows_of_threads, pool_.size() * work->widest()},
       {&work->logits, static_cast<int64_t>(shape.max_logits) * shape.vocab},
       {&work->sums, pool_.size() * kMultiplyScratch},
   };
@@ -209,34 +208,19 @@ void CpuBackend::each_row(int32_t rows, int64_t work_per_row, const Body& body) 
   });
 }
 
-template <typename RowOf>
-void CpuBackend::pack(int32_t rows, int64_t in, const CpuNorm* norm, const RowOf& row_of, float* packed) {
-  const RowBlocks blocks(rows, kernels_.tile_rows);
-  each_row(blocks.count, in * kernels_.tile_rows, [&](int32_t block) {
-    const int32_t size = blocks.size(block);
-    for (int32_t i = 0; i < size; i++) {
-      const float* from = row_of(blocks.first(block) + i);
-      float* to = packed_block(packed, blocks, block, in) + i;
-      if (norm == nullptr) {
-        for (int64_t k = 0; k < in; k++) to[k * size] = from[k];
-        continue;
-      }
-      const double mean = static_cast<double>(kernels_.sum_squares(from, in)) / static_cast<double>(in);
-      const float scale = static_cast<float>(1.0 / std::sqrt(mean + norm->eps));
-      const float* weight = norm->weight.data();
-      for (int64_t k = 0; k < in; k++) to[k * size] = from[k] * scale * weight[k];
-    }
-  });
-}
-
-template <typename Done>
-void CpuBackend::product(CpuWorkspace& work, const PanelLinear& linear, const Done& done) {
-  const float* packed = work.packed.as<float>();
+template <typename RowOf, typename Done>
+void CpuBackend::product(CpuWorkspace& work, const PanelLinear& linear, const CpuNorm* norm, const RowOf& row_of,
+                         const Done& done) {
+  const int32_t rows = work.rows();
   float* sums = work.sums.as<float>();
-  if (!work.low_rank.shrink(pool_, kernels_, linear, packed, work.row_adapters, sums)) {
-    return multiply(pool_, kernels_, linear, packed, work.rows(), sums, done);
+  const bool adapted = work.low_rank.begin(linear, work.row_adapters);
+  if (adapted) {
+    const PackedRows floats = pack_rows(pool_, kernels_, kernels_.few[kWeightF32], work, linear.in, rows, norm, row_of);
+    work.low_rank.shrink(pool_, kernels_, floats, sums);
   }
-  multiply(pool_, kernels_, linear, packed, work.rows(), sums, [&](int32_t row, int64_t panel, const float* given) {
+  const PackedRows packed = pack_rows(pool_, kernels_, product_of(kernels_, linear, rows), work, linear.in, rows, norm, row_of);
+  if (!adapted) return multiply(pool_, kernels_, linear, packed, sums, done);
+  multiply(pool_, kernels_, linear, packed, sums, [&](int32_t row, int64_t panel, const float* given) {
     float own[2 * kPanel];
     done(row, panel, work.low_rank.expand(kernels_, row, panel, linear.step, given, own));
   });
@@ -258,11 +242,9 @@ void CpuBackend::norm_qkv_rope_store(Workspace& workspace, const Norm& norm, con
   CpuWorkspace& work = of(workspace);
   const auto& linear = static_cast<const PanelLinear&>(qkv);
   const int64_t dim = work.shape.dim;
-  float* packed = work.packed.as<float>();
-  pack(work.rows(), dim, static_cast<const CpuNorm*>(&norm), [&](int32_t row) { return work.x.as<float>() + row * dim; },
-       packed);
+  const auto x = [&](int32_t row) { return work.x.as<float>() + row * dim; };
   float* out = work.qkv.as<float>();
-  product(work, linear, [&](int32_t row, int64_t panel, const float* sums) {
+  product(work, linear, static_cast<const CpuNorm*>(&norm), x, [&](int32_t row, int64_t panel, const float* sums) {
     const int64_t first = panel * kPanel;
     const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
     std::memcpy(out + row * work.qkv_dim() + first, sums, static_cast<size_t>(count * kFloat));
@@ -303,10 +285,9 @@ void CpuBackend::attend(Workspace& workspace, const KvCache& cache, int32_t laye
 }
 
 void CpuBackend::add_to_x(CpuWorkspace& work, const PanelLinear& linear, const float* input) {
-  float* packed = work.packed.as<float>();
-  pack(work.rows(), linear.in, nullptr, [&](int32_t row) { return input + row * linear.in; }, packed);
+  const auto row_of = [&](int32_t row) { return input + row * linear.in; };
   float* x = work.x.as<float>();
-  product(work, linear, [&](int32_t row, int64_t panel, const float* sums) {
+  product(work, linear, nullptr, row_of, [&](int32_t row, int64_t panel, const float* sums) {
     const int64_t first = panel * kPanel;
     const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
     float* to = x + row * linear.out + first;
@@ -323,11 +304,9 @@ void CpuBackend::norm_gateup_silu(Workspace& workspace, const Norm& norm, const 
   CpuWorkspace& work = of(workspace);
   const auto& linear = static_cast<const PanelLinear&>(gate_up);
   const int64_t dim = work.shape.dim;
-  float* packed = work.packed.as<float>();
-  pack(work.rows(), dim, static_cast<const CpuNorm*>(&norm), [&](int32_t row) { return work.x.as<float>() + row * dim; },
-       packed);
+  const auto x = [&](int32_t row) { return work.x.as<float>() + row * dim; };
   float* hidden = work.hidden.as<float>();
-  product(work, linear, [&](int32_t row, int64_t panel, const float* sums) {
+  product(work, linear, static_cast<const CpuNorm*>(&norm), x, [&](int32_t row, int64_t panel, const float* sums) {
     const int64_t first = panel / 2 * kPanel;
     const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
     float product[kPanel];
@@ -345,11 +324,11 @@ void CpuBackend::head(Workspace& workspace, const Norm& norm, const Linear& head
   CpuWorkspace& work = of(workspace);
   const auto& linear = static_cast<const PanelLinear&>(head);
   const int64_t dim = work.shape.dim;
-  float* packed = work.packed.as<float>();
-  pack(count, dim, static_cast<const CpuNorm*>(&norm),
-       [&](int32_t i) { return work.x.as<float>() + work.wanted[static_cast<size_t>(first + i)] * dim; }, packed);
+  const PackedRows packed =
+      pack_rows(pool_, kernels_, product_of(kernels_, linear, count), work, dim, count, static_cast<const CpuNorm*>(&norm),
+                [&](int32_t i) { return work.x.as<float>() + work.wanted[static_cast<size_t>(first + i)] * dim; });
   float* logits = work.logits.as<float>();
-  multiply(pool_, kernels_, linear, packed, count, work.sums.as<float>(),
+  multiply(pool_, kernels_, linear, packed, work.sums.as<float>(),
            [&](int32_t row, int64_t panel, const float* sums) {
              const int64_t start = panel * kPanel;
              const int64_t width = std::min<int64_t>(kPanel, linear.out - start);

@@ -1,15 +1,19 @@
-// The inner loops of the CPU backend as a table of functions, one table per instruction set, chosen once at start.
+// The inner loops of the CPU backend as a table of functions, one table per instruction set, chosen once at start. No
+// inline function may stand here, nor a default initialiser: units for one instruction set include this file.
 //
-// All arithmetic is float with float accumulation. Every sum runs in one fixed order, whatever the number of rows that
-// are worked on together: an element of a product is a chain c = fma(a[k], w[k], c) over k = 0, 1, 2, ... in a lane of its
-// own. So a row has the same bits alone and in a batch, with one thread and with many.
+// Three arithmetics, each with one order for every sum, whatever the number of rows that are worked on together and
+// whatever rows they are; so a row has the same bits alone and in a batch, with one thread and with many.
+// - float: an element of a product is a chain c = fma(a[k], w[k], c) over k = 0, 1, 2, ... in a lane of its own.
+// - bf16: input rows are rounded to bf16; the chain goes in pairs of k (or as an AMX tile does it). Sums are floats.
+// - int8: input rows become 8 bit integers with a scale for each 64 steps of k; the sum over 64 is exact in integers, and
+//   c = fma(float(sum) * input scale, weight scale, c).
+// Float tables have the first only; the others are entered where the processor multiplies such numbers natively.
 //
-// Panels. A weight matrix (rows out, cols in) is stored as panels of 32 outputs: panel p holds, for k = 0 .. in-1, the 32
-// weights of outputs 32p .. 32p+31 side by side. bf16 weights lie within that line as 0, 16, 1, 17, ..., 15, 31, so that a
-// shift and a mask give two vectors of neighbouring outputs. The KV cache uses the same idea with lines of 16.
-// Quantised panels are made of groups of steps of k (quantise.h): a bf16 line of 32 scales, then units of 64 bytes, 16
-// words each. Word j of a unit holds 2 steps (int8) or 4 steps (int4) of outputs j and 16 + j: lowest bits first, step 0 of
-// j, step 0 of 16 + j, step 1 of j, ... A group's sum is taken with the integers and then multiplied by the scale.
+// Panels. A weight matrix (rows out, cols in) is stored as panels of 32 outputs, and these as units: the weights of a few
+// steps of k, 32 words of outputs 0 .. 31 side by side (16-bit halves: 32 in a line). A word holds, lowest bits first,
+//   float: one step;  bf16: two;  int8: four;  int4: eight, steps 0, 4, 1, 5, 2, 6, 3, 7.
+// So a unit is what the instructions for bf16 pairs and int8 quads take as it is. Quantised panels are made of groups of
+// steps of k (quantise.h): a line of 32 bf16 scales, in the order 0, 16, 1, 17, ..., 31, then units.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +23,36 @@
 
 namespace chasqui::cpu {
 
-constexpr int32_t kMaxTileRows = 12;  // rows of a tile on the widest instruction set
+constexpr int32_t kMaxTileRows = 32;  // rows of a tile on the widest instruction set
 constexpr int32_t kKvTile = 16;       // positions of a page, and dimensions of a value, that lie side by side
+constexpr int32_t kInputGroup = 64;   // steps of k of an input row that share a scale in int8
+constexpr int32_t kBlockSteps = 32;   // bf16 panels and blocks are filled with zeros to a multiple of this
 
 enum WeightType : uint8_t { kWeightF32, kWeightF16, kWeightBF16, kWeightInt8, kWeightInt4, kWeightTypes };
+enum InputType : uint8_t { kInputF32, kInputBF16, kInputInt8, kInputTypes };
 enum KvElement : uint8_t { kKvF32, kKvBF16, kKvElements };
 
-// c (rows, ldc)[.., 0..31] += a (k, rows) * panel (k, 32). A quantised panel is entered at the beginning of a group.
-using Tile = void (*)(const float* a, const void* panel, int64_t k, float* c, int64_t ldc);
+// c (rows, ldc)[.., 0..31] += a * panel (k, 32); a as Product says. A quantised panel is entered at the beginning of a
+// group. Without an unpack the panel is as stored, else as unpacked.
+using Tile = void (*)(const void* a, const void* panel, int64_t k, float* c, int64_t ldc);
+
+// k steps of a panel, from the beginning of a group on, as they are multiplied: in bf16 units of two steps,
+// (ceil(k / 32) * 16, 32, 2), scales applied and the product rounded to bf16, zeros for the steps from k on.
+using Unpack = void (*)(const void* panel, int64_t k, void* block);
+
+// Row `index` of a block of `rows` rows as a Product takes it; see input_bytes in linear.h.
+using PackRow = void (*)(const float* x, int64_t in, int32_t chunk, int32_t rows, int32_t index, void* packed);
+
+// How a type of weights is multiplied. A packed block of rows is (k / chunk, rows, chunk): `chunk` neighbouring steps of
+// one row side by side, zeros from the end of the row to the end of the chunk. In int8 each group of 64 steps is
+// followed by the rows' scales (float) and sums (int32).
+struct Product {
+  InputType input;
+  int32_t chunk;
+  int32_t rows;   // most rows of a tile
+  Unpack unpack;  // tiles work on what it makes of a stretch of a panel; null: on the panel itself
+  Tile tile[kMaxTileRows + 1];
+};
 
 // s (rows, lds)[.., 16 * n_pages] = q (head_dim, rows) against the keys of whole pages, each (head_dim, 16). The values of
 // the same pages are only asked for from memory.
@@ -39,12 +65,16 @@ using Mix = void (*)(const float* p, int64_t ldp, const void* const* pages, int3
 
 struct Kernels {
   const char* name;
-  int32_t tile_rows;     // most rows of one tile
+  int32_t tile_rows;     // most rows of one float tile
   int32_t attend_rows;   // most rows of one call of scores and mix
-  Tile tile[kWeightTypes][kMaxTileRows + 1];        // [type][rows]
-  QuantTile quant_tile[kPanelCodes][kMaxTileRows + 1];  // [code][rows]
-  Scores scores[kKvElements][kMaxTileRows + 1];     // [element][rows]
-  Mix mix[kKvElements][kMaxTileRows + 1];           // [element][rows]
+  Tile tile[kWeightTypes][kMaxTileRows + 1];            // float arithmetic: [type][rows]
+  QuantTile quant_tile[kPanelCodes][kMaxTileRows + 1];  // float arithmetic: [code][rows]
+  Unpack unpack[kWeightTypes];                          // to bf16, for types that have no product of their own
+  Product few[kWeightTypes];                            // up to few[type].rows rows in a step
+  Product many[kWeightTypes];                           // more
+  PackRow pack[kInputTypes];
+  Scores scores[kKvElements][kMaxTileRows + 1];         // [element][rows]
+  Mix mix[kKvElements][kMaxTileRows + 1];               // [element][rows]
   // sum of x[i]^2
   float (*sum_squares)(const float* x, int64_t n);
   // out[i] = silu(gate[i]) * up[i], i < 32
@@ -57,13 +87,20 @@ struct Kernels {
   void (*scale)(float* x, int64_t n, float factor);
 };
 
+// Fills `few` and `many` where a unit has left them empty: through `unpack` and the bf16 product where there are both,
+// else in float. Called once, when all else is in the table.
+void complete(Kernels* kernels);
+
 // Tables; null where the processor (or the build) has no such instructions.
 const Kernels* portable_kernels();
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
-// AMX comes here: tiles of its own with weights packed for them.
+const Kernels* avx512bf16_kernels();  // vdpbf16ps and vpdpbusd
+const Kernels* amx_kernels();
+const Kernels* emulated_amx_kernels();  // the same on any processor with AVX-512 BF16, slowly, for tests
 
-// The best table for this processor. `name` narrows the choice ("portable", "avx2", "avx512"); null if it cannot run here.
+// The best table for this processor. `name` narrows the choice ("portable", "avx2", "avx512", "avx512bf16", "amx", "amx-emulated",
+// or "float" for the best of the first three, which compute in float); null if it cannot run here.
 const Kernels* best_kernels();
 const Kernels* kernels_named(const char* name);
 

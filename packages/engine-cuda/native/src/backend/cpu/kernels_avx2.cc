@@ -42,6 +42,7 @@ Kernels make() {
   kernels.name = "AVX2";
   add_linear(&kernels);
   add_attention(&kernels);
+  complete(&kernels);
   return kernels;
 }
 

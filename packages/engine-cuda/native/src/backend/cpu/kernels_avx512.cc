@@ -32,7 +32,9 @@ inline __attribute__((always_inline)) Vec load_half(const uint16_t* p) {
 Kernels make(const Kernels& narrow) {
   Kernels kernels = narrow;
   kernels.name = "AVX-512";
+  for (int type = 0; type < kWeightTypes; type++) kernels.few[type] = {};
   add_linear(&kernels);
+  complete(&kernels);
   return kernels;
 }
 

@@ -4,7 +4,7 @@
 //   kTileRows, kAttendRows
 // and then includes this file in the same namespace. All functions are internal to the unit, see CMakeLists.txt.
 
-constexpr int kGroups = 16 / kLanes;  // vectors in half a panel
+constexpr int kVectors = kPanel / kLanes;  // vectors in a line of outputs
 
 typedef Vec LooseVec __attribute__((aligned(4), may_alias));
 typedef IVec LooseIVec __attribute__((aligned(4), may_alias));
@@ -12,173 +12,151 @@ typedef IVec LooseIVec __attribute__((aligned(4), may_alias));
 
 CHASQUI_INLINE Vec load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
 CHASQUI_INLINE void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
+CHASQUI_INLINE IVec words_at(const char* unit, int vector) {
+  return *reinterpret_cast<const LooseIVec*>(unit + vector * kLanes * 4);
+}
 
-// Weight lines of 32: vectors of outputs group * kLanes .. and 16 + group * kLanes ...
-struct LineF32 {
-  static constexpr int kBytes = 4;
-  CHASQUI_INLINE static void get(const char* line, int group, Vec* low, Vec* high) {
-    *low = load(reinterpret_cast<const float*>(line) + group * kLanes);
-    *high = load(reinterpret_cast<const float*>(line) + 16 + group * kLanes);
+// Units of a panel: get<step> gives vector `vector` of the outputs at that step.
+struct UnitF32 {
+  static constexpr int kSteps = 1, kBytes = 128;
+  template <int kStep>
+  CHASQUI_INLINE static Vec get(const char* unit, int vector) {
+    return load(reinterpret_cast<const float*>(unit) + vector * kLanes);
   }
 };
 
-struct LineF16 {
-  static constexpr int kBytes = 2;
-  CHASQUI_INLINE static void get(const char* line, int group, Vec* low, Vec* high) {
-    *low = load_half(reinterpret_cast<const uint16_t*>(line) + group * kLanes);
-    *high = load_half(reinterpret_cast<const uint16_t*>(line) + 16 + group * kLanes);
+struct UnitF16 {
+  static constexpr int kSteps = 1, kBytes = 64;
+  template <int kStep>
+  CHASQUI_INLINE static Vec get(const char* unit, int vector) {
+    return load_half(reinterpret_cast<const uint16_t*>(unit) + vector * kLanes);
   }
 };
 
-struct LineBF16 {
-  static constexpr int kBytes = 2;
-  CHASQUI_INLINE static void get(const char* line, int group, Vec* low, Vec* high) {
-    const IVec pairs = *reinterpret_cast<const LooseIVec*>(line + group * kLanes * 4);
-    *low = (Vec)(pairs << 16);
-    *high = upper_halves(pairs);
+struct UnitBF16 {
+  static constexpr int kSteps = 2, kBytes = 128;
+  template <int kStep>
+  CHASQUI_INLINE static Vec get(const char* unit, int vector) {
+    const IVec pairs = words_at(unit, vector);
+    return kStep == 0 ? (Vec)(pairs << 16) : upper_halves(pairs);
   }
 };
 
-// Sums of a tile that live in registers: rows, groups of vector pairs, the two vectors of a pair.
+struct UnitInt8 {
+  static constexpr int kSteps = 4, kBytes = 128, kGroup = kInt8Scheme.group;
+  template <int kStep>
+  CHASQUI_INLINE static Vec get(const char* unit, int vector) {
+    return __builtin_convertvector(words_at(unit, vector) << (24 - 8 * kStep) >> 24, Vec);
+  }
+};
+
+struct UnitInt4 {
+  static constexpr int kSteps = 8, kBytes = 128, kGroup = kInt4Scheme.group;
+  template <int kStep>
+  CHASQUI_INLINE static Vec get(const char* unit, int vector) {
+    constexpr int kField = kStep % 4 * 2 + kStep / 4;
+    return __builtin_convertvector(words_at(unit, vector) << (28 - 4 * kField) >> 28, Vec);
+  }
+};
+
+// Sums of a tile that live in registers.
 template <int kRows, int kSpan>
 struct Sums {
-  Vec at[kRows][kSpan][2];
+  Vec at[kRows][kSpan];
 };
 
-// sums += a[k] (rows) * one line
-template <typename Line, int kRows, int kSpan>
-CHASQUI_INLINE void tile_step(const float* a, const char* line, int group, Sums<kRows, kSpan>* sums) {
-  for (int g = 0; g < kSpan; g++) {
-    Vec low, high;
-    Line::get(line, group + g, &low, &high);
-    // Not the same pointer for the compiler: else it keeps the factors of all groups in registers that the sums need.
-    asm("" : "+r"(a));
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; r++) {
-      const Vec x = all(a[r]);
-      sums->at[r][g][0] = fused(x, low, sums->at[r][g][0]);
-      sums->at[r][g][1] = fused(x, high, sums->at[r][g][1]);
-    }
-  }
-}
-
-// One pass over k for `kSpan` groups from `group` on: rows * kSpan * 2 sums in registers.
-template <typename Line, int kRows, int kSpan>
-CHASQUI_INLINE void tile_pass(const float* a, const char* panel, int64_t k, float* c, int64_t ldc, int group) {
-  Sums<kRows, kSpan> sums;
-  for (int r = 0; r < kRows; r++) {
-    for (int g = 0; g < kSpan; g++) {
-      sums.at[r][g][0] = load(c + r * ldc + (group + g) * kLanes);
-      sums.at[r][g][1] = load(c + r * ldc + (group + g) * kLanes + 16);
-    }
-  }
-  constexpr int kLine = kPanel * Line::kBytes;
-  // A single pass asks memory for what comes a little later: about the latency ahead. When a stretch is gone through in
-  // several passes, each asks for its share of the next stretch, so that memory is never idle.
-  constexpr int kPasses = kGroups / kSpan;
-  constexpr int kShare = 2 * kLine / kPasses;  // bytes to ask for in two steps
-  const char* later = kPasses == 1 ? panel + 1024 : panel + k * kLine + group * k * (kLine / kPasses);
-  int64_t i = 0;
-  for (; i + 2 <= k; i += 2) {
-    for (int byte = 0; byte < kShare; byte += 64) __builtin_prefetch(later + byte, 0, kPasses == 1 ? 3 : 2);
-    later += kShare;
-    tile_step<Line, kRows, kSpan>(a, panel, group, &sums);
-    tile_step<Line, kRows, kSpan>(a + kRows, panel + kLine, group, &sums);
-    a += 2 * kRows;
-    panel += 2 * kLine;
-  }
-  if (i < k) tile_step<Line, kRows, kSpan>(a, panel, group, &sums);
-  for (int r = 0; r < kRows; r++) {
-    for (int g = 0; g < kSpan; g++) {
-      store(c + r * ldc + (group + g) * kLanes, sums.at[r][g][0]);
-      store(c + r * ldc + (group + g) * kLanes + 16, sums.at[r][g][1]);
-    }
-  }
-}
-
-constexpr int kOnePassRows = 3;  // 12 sums; more rows have too many for the registers
-
-template <typename Line, int kRows>
-void tile(const float* a, const void* panel, int64_t k, float* c, int64_t ldc) {
-  const char* bytes = static_cast<const char*>(panel);
-  if constexpr (kRows <= kOnePassRows || kGroups == 1) {
-    tile_pass<Line, kRows, kGroups>(a, bytes, k, c, ldc, 0);
-  } else {
-    for (int group = 0; group < kGroups; group++) tile_pass<Line, kRows, 1>(a, bytes, k, c, ldc, group);
-  }
-}
-
-// Step `kStep` of a unit's words, as floats: outputs j and 16 + j.
-template <int kBits, int kStep>
-CHASQUI_INLINE void quant_get(const char* words, Vec* low, Vec* high) {
-  const IVec all_bits = *reinterpret_cast<const LooseIVec*>(words);
-  *low = __builtin_convertvector(all_bits << (32 - kBits * (2 * kStep + 1)) >> (32 - kBits), Vec);
-  *high = __builtin_convertvector(all_bits << (32 - kBits * (2 * kStep + 2)) >> (32 - kBits), Vec);
-}
-
-// Steps kStep .. of a unit, at most `steps` of them.
-template <int kBits, int kRows, int kSpan, int kStep>
-CHASQUI_INLINE void quant_steps(const float* a, const char* unit, int group, int64_t steps, Sums<kRows, kSpan>* sums) {
-  if constexpr (kStep < 16 / kBits) {
+// sums += a[k] (rows) * steps kStep .. of a unit, at most `steps` of them, vectors first .. first + kSpan - 1.
+template <typename Unit, int kRows, int kSpan, int kStep>
+CHASQUI_INLINE void tile_steps(const float* a, const char* unit, int first, int64_t steps, Sums<kRows, kSpan>* sums) {
+  if constexpr (kStep < Unit::kSteps) {
     if (kStep >= steps) return;
-    for (int g = 0; g < kSpan; g++) {
-      asm("" : "+r"(a), "+r"(unit));  // see tile_step; the words are read again rather than kept
-      Vec low, high;
-      quant_get<kBits, kStep>(unit + (group + g) * kLanes * 4, &low, &high);
+    // Two vectors at a time: more would take registers that the sums need.
+    for (int v = 0; v < kSpan; v += 2) {
+      // Not the same pointers for the compiler: else it keeps factors and words in registers that the sums need.
+      asm("" : "+r"(a), "+r"(unit));
+      const Vec low = Unit::template get<kStep>(unit, first + v);
+      const Vec high = Unit::template get<kStep>(unit, first + v + 1);
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; r++) {
         const Vec x = all(a[kStep * kRows + r]);
-        sums->at[r][g][0] = fused(x, low, sums->at[r][g][0]);
-        sums->at[r][g][1] = fused(x, high, sums->at[r][g][1]);
+        sums->at[r][v] = fused(x, low, sums->at[r][v]);
+        sums->at[r][v + 1] = fused(x, high, sums->at[r][v + 1]);
       }
     }
-    quant_steps<kBits, kRows, kSpan, kStep + 1>(a, unit, group, steps, sums);
+    tile_steps<Unit, kRows, kSpan, kStep + 1>(a, unit, first, steps, sums);
   }
 }
 
-// One group of a quantised panel: c += scales * (a * integers).
-template <int kBits, int kRows, int kSpan>
-CHASQUI_INLINE void quant_pass(const float* a, const char* scales, int64_t k, float* c, int64_t ldc, int group,
-                               int64_t ahead) {
-  constexpr int kSteps = 16 / kBits;  // of a unit
-  Sums<kRows, kSpan> sums;
-  for (int r = 0; r < kRows; r++) {
-    for (int g = 0; g < kSpan; g++) sums.at[r][g][0] = sums.at[r][g][1] = all(0.0f);
-  }
-  const char* unit = scales + 64;
+// k steps from `unit` on. A single pass asks memory for what comes a little later: about the latency ahead. When a
+// stretch is gone through in several passes, each asks for its share of the next stretch, so that memory is never idle.
+template <typename Unit, int kRows, int kSpan>
+CHASQUI_INLINE void tile_units(const float* a, const char* unit, int64_t k, int first, int64_t ahead,
+                               Sums<kRows, kSpan>* sums) {
+  constexpr int kShare = Unit::kBytes * kSpan / kVectors < 64 ? 64 : Unit::kBytes * kSpan / kVectors;
+  constexpr bool kOnePass = kSpan == kVectors;
+  const char* later = kOnePass ? unit + 1024 : unit + ahead + first / kSpan * (k / Unit::kSteps) * kShare;
   int64_t i = 0;
-  for (; i + kSteps <= k; i += kSteps) {
-    __builtin_prefetch(unit + ahead, 0, kSpan == kGroups ? 3 : 2);
-    quant_steps<kBits, kRows, kSpan, 0>(a, unit, group, kSteps, &sums);
-    a += kSteps * kRows;
-    unit += 64;
+#pragma GCC unroll 2
+  for (; i + Unit::kSteps <= k; i += Unit::kSteps) {
+    for (int byte = 0; byte < kShare; byte += 64) __builtin_prefetch(later + byte, 0, kOnePass ? 3 : 2);
+    later += kShare;
+    tile_steps<Unit, kRows, kSpan, 0>(a, unit, first, Unit::kSteps, sums);
+    a += Unit::kSteps * kRows;
+    unit += Unit::kBytes;
   }
-  if (i < k) quant_steps<kBits, kRows, kSpan, 0>(a, unit, group, k - i, &sums);
-  for (int g = 0; g < kSpan; g++) {
-    Vec low, high;
-    LineBF16::get(scales, group + g, &low, &high);
+  if (i < k) tile_steps<Unit, kRows, kSpan, 0>(a, unit, first, k - i, sums);
+}
+
+constexpr int kOnePassRows = 3;  // 12 sums; more rows have too many for the registers
+template <int kRows>
+constexpr int kSpanOf = kRows <= kOnePassRows || kVectors == 2 ? kVectors : 2;
+
+template <typename Unit, int kRows>
+void tile(const void* input, const void* panel, int64_t k, float* c, int64_t ldc) {
+  constexpr int kSpan = kSpanOf<kRows>;
+  const int64_t bytes = (k + Unit::kSteps - 1) / Unit::kSteps * Unit::kBytes;
+  for (int first = 0; first < kVectors; first += kSpan) {
+    Sums<kRows, kSpan> sums;
     for (int r = 0; r < kRows; r++) {
-      float* at = c + r * ldc + (group + g) * kLanes;
-      store(at, fused(sums.at[r][g][0], low, load(at)));
-      store(at + 16, fused(sums.at[r][g][1], high, load(at + 16)));
+      for (int v = 0; v < kSpan; v++) sums.at[r][v] = load(c + r * ldc + (first + v) * kLanes);
+    }
+    tile_units<Unit, kRows, kSpan>(static_cast<const float*>(input), static_cast<const char*>(panel), k, first, bytes, &sums);
+    for (int r = 0; r < kRows; r++) {
+      for (int v = 0; v < kSpan; v++) store(c + r * ldc + (first + v) * kLanes, sums.at[r][v]);
     }
   }
 }
 
-template <int kBits, int kGroup, int kRows>
-void quant_tile(const float* a, const void* panel, int64_t k, float* c, int64_t ldc) {
-  constexpr int64_t kGroupBytes = 64 + kGroup / (16 / kBits) * 64;
+// Vector `vector` of a line of scales.
+CHASQUI_INLINE Vec scales_at(const char* line, int vector) {
+  const IVec pairs = words_at(line, vector % (kVectors / 2));
+  return vector < kVectors / 2 ? (Vec)(pairs << 16) : upper_halves(pairs);
+}
+
+// Group by group: c += scales * (a * integers).
+template <typename Unit, int kRows>
+void quant_tile(const void* input, const void* panel, int64_t k, float* c, int64_t ldc) {
+  constexpr int kSpan = kSpanOf<kRows>;
+  constexpr int64_t kGroupBytes = 64 + Unit::kGroup / Unit::kSteps * Unit::kBytes;
+  const float* a = static_cast<const float*>(input);
   const char* scales = static_cast<const char*>(panel);
-  for (int64_t first = 0; first < k; first += kGroup) {
-    const int64_t steps = k - first < kGroup ? k - first : kGroup;
-    if constexpr (kRows <= kOnePassRows || kGroups == 1) {
-      quant_pass<kBits, kRows, kGroups>(a, scales, steps, c, ldc, 0, 1024);
-    } else {
-      for (int group = 0; group < kGroups; group++) {
-        quant_pass<kBits, kRows, 1>(a, scales, steps, c, ldc, group, kGroupBytes);
+  for (int64_t start = 0; start < k; start += Unit::kGroup) {
+    const int64_t steps = k - start < Unit::kGroup ? k - start : Unit::kGroup;
+    for (int first = 0; first < kVectors; first += kSpan) {
+      Sums<kRows, kSpan> sums;
+      for (int r = 0; r < kRows; r++) {
+        for (int v = 0; v < kSpan; v++) sums.at[r][v] = all(0.0f);
+      }
+      tile_units<Unit, kRows, kSpan>(a, scales + 64, steps, first, kGroupBytes, &sums);
+      for (int v = 0; v < kSpan; v++) {
+        const Vec scale = scales_at(scales, first + v);
+        for (int r = 0; r < kRows; r++) {
+          float* at = c + r * ldc + (first + v) * kLanes;
+          store(at, fused(sums.at[r][v], scale, load(at)));
+        }
       }
     }
-    a += kGroup * kRows;
+    a += Unit::kGroup * kRows;
     scales += kGroupBytes;
   }
 }
@@ -352,24 +330,18 @@ float softmax_block(float* s, int32_t n, float* max, float* sum) {
 #include "quant_panel_tile_body.h"
 
 template <int kRows>
-void add_quant_tiles(Kernels* kernels) {
-  kernels->tile[kWeightInt8][kRows] = quant_tile<8, kInt8Scheme.group, kRows>;
-  kernels->tile[kWeightInt4][kRows] = quant_tile<4, kInt4Scheme.group, kRows>;
-  if constexpr (kRows > 1) add_quant_tiles<kRows - 1>(kernels);
-}
-
-template <typename Line, int kRows>
-void add_tiles(Tile* tiles) {
-  tiles[kRows] = tile<Line, kRows>;
-  if constexpr (kRows > 1) add_tiles<Line, kRows - 1>(tiles);
+void add_tiles(Kernels* kernels) {
+  kernels->tile[kWeightF32][kRows] = tile<UnitF32, kRows>;
+  kernels->tile[kWeightF16][kRows] = tile<UnitF16, kRows>;
+  kernels->tile[kWeightBF16][kRows] = tile<UnitBF16, kRows>;
+  kernels->tile[kWeightInt8][kRows] = quant_tile<UnitInt8, kRows>;
+  kernels->tile[kWeightInt4][kRows] = quant_tile<UnitInt4, kRows>;
+  if constexpr (kRows > 1) add_tiles<kRows - 1>(kernels);
 }
 
 void add_linear(Kernels* kernels) {
   kernels->tile_rows = kTileRows;
-  add_tiles<LineF32, kTileRows>(kernels->tile[kWeightF32]);
-  add_tiles<LineF16, kTileRows>(kernels->tile[kWeightF16]);
-  add_tiles<LineBF16, kTileRows>(kernels->tile[kWeightBF16]);
-  add_quant_tiles<kTileRows>(kernels);
+  add_tiles<kTileRows>(kernels);
   add_quant_panel_tiles<kTileRows>(kernels);
   kernels->sum_squares = sum_squares;
   kernels->silu_multiply = silu_multiply;

@@ -39,6 +39,7 @@ Kernels make() {
   kernels.name = "portable";
   add_linear(&kernels);
   add_attention(&kernels);
+  complete(&kernels);
   return kernels;
 }
 

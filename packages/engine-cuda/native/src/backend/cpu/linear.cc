@@ -39,6 +39,7 @@ StepGroup step_group(WeightType type) {
     case kWeightF32: return {1, kPanel * 4};
     case kWeightInt8: return {kInt8Scheme.group, kUnit + kInt8Scheme.group * kPanel};
     case kWeightInt4: return {kInt4Scheme.group, kUnit + kInt4Scheme.group * kPanel / 2};
+    case kWeightBF16: return {kBlockSteps, kBlockSteps * kPanel * 2};
     default: return {1, kPanel * 2};
   }
 }
@@ -53,25 +54,18 @@ namespace {
 constexpr int32_t kMaxQuantGroup = 128;
 constexpr int64_t kRun = 32;  // columns at a time: one cache line of each row, read whole
 
-// Sixteen-bit weights: a line is 16 words of two outputs each, (j, j + 16) in bf16 and (2j, 2j + 1) in half.
-void fill_short_panel(const PanelRows& rows, WeightType type, int64_t in, uint32_t* panel) {
-  static const uint16_t zeros[kRun] = {};
+// Sixteen-bit weights: words of two outputs (2j, 2j + 1) in half, of two steps of k in bf16. The memory is zeroed.
+void fill_short_panel(const PanelRows& rows, WeightType type, int64_t in, uint16_t* panel) {
+  const int64_t steps = type == kWeightBF16 ? 2 : 1;  // of a unit
   for (int64_t first = 0; first < in; first += kRun) {
-    const int64_t count = std::min(kRun, in - first);
-    uint32_t words[kPanel / 2][kRun];
-    for (int32_t j = 0; j < kPanel / 2; j++) {
-      const uint16_t* source[2];
-      for (int32_t half = 0; half < 2; half++) {
-        const int32_t column = type == kWeightBF16 ? j + 16 * half : 2 * j + half;
-        const MatrixView* part = rows.part[column];
-        source[half] = part == nullptr ? zeros
-                                       : static_cast<const uint16_t*>(part->data) + rows.row[column] * in + first;
+    const int64_t last = std::min(in, first + kRun);
+    for (int32_t column = 0; column < kPanel; column++) {
+      const MatrixView* part = rows.part[column];
+      if (part == nullptr) continue;
+      const uint16_t* source = static_cast<const uint16_t*>(part->data) + rows.row[column] * in;
+      for (int64_t k = first; k < last; k++) {
+        panel[k / steps * steps * kPanel + column * steps + k % steps] = source[k];
       }
-      for (int64_t i = 0; i < count; i++) words[j][i] = source[0][i] | static_cast<uint32_t>(source[1][i]) << 16;
-    }
-    for (int64_t i = 0; i < count; i++) {
-      uint32_t* line = panel + (first + i) * (kPanel / 2);
-      for (int32_t j = 0; j < kPanel / 2; j++) line[j] = words[j][i];
     }
   }
 }
@@ -89,10 +83,10 @@ void fill_float_panel(const PanelRows& rows, int64_t in, float* panel) {
   }
 }
 
-// Groups of steps: a line of scales, then units of 16 words (see kernels.h). The memory is zeroed.
+// Groups of steps: a line of scales, then units of a word for each output (see kernels.h). The memory is zeroed.
 void fill_quant_panel(const PanelRows& rows, const QuantScheme& scheme, int64_t in, char* panel) {
   const int64_t group_bytes = kUnit + scheme.group * kPanel * scheme.bits / 8;
-  const int64_t steps_of_unit = 16 / scheme.bits;
+  const int64_t steps_of_unit = 32 / scheme.bits;
   const uint32_t mask = (1u << scheme.bits) - 1;
   for (int64_t first = 0; first < in; first += scheme.group, panel += group_bytes) {
     const int32_t count = static_cast<int32_t>(std::min<int64_t>(scheme.group, in - first));
@@ -107,11 +101,11 @@ void fill_quant_panel(const PanelRows& rows, const QuantScheme& scheme, int64_t 
       const int64_t start = rows.row[column] * in + first;
       load_elements(static_cast<const char*>(part->data) + start * dtype_bytes(part->type), part->type, count, values);
       quantise_group(values, count, scheme.bits, q, &scale);
-      const int32_t half = column / 16;
-      scales[2 * (column % 16) + half] = float_to_bf16(scale);
+      scales[2 * (column % 16) + column / 16] = float_to_bf16(scale);
       for (int32_t k = 0; k < count; k++) {
-        const int64_t field = k % steps_of_unit * 2 + half;
-        words[k / steps_of_unit * 16 + column % 16] |= (static_cast<uint32_t>(q[k]) & mask) << (field * scheme.bits);
+        const int64_t step = k % steps_of_unit;
+        const int64_t field = scheme.bits == 4 ? step % 4 * 2 + step / 4 : step;
+        words[k / steps_of_unit * kPanel + column] |= (static_cast<uint32_t>(q[k]) & mask) << (field * scheme.bits);
       }
     }
   }
@@ -124,7 +118,7 @@ void fill_panel(const PanelRows& rows, WeightType type, int64_t in, char* panel)
     case kWeightF32: return fill_float_panel(rows, in, reinterpret_cast<float*>(panel));
     case kWeightInt8: return fill_quant_panel(rows, kInt8Scheme, in, panel);
     case kWeightInt4: return fill_quant_panel(rows, kInt4Scheme, in, panel);
-    default: return fill_short_panel(rows, type, in, reinterpret_cast<uint32_t*>(panel));
+    default: return fill_short_panel(rows, type, in, reinterpret_cast<uint16_t*>(panel));
   }
 }
 
@@ -157,7 +151,7 @@ namespace {
 int64_t panels_of(int64_t rows) { return (rows + kPanel - 1) / kPanel; }
 
 static_assert(kInt8Scheme.group <= kMaxQuantGroup && kInt4Scheme.group <= kMaxQuantGroup);
-static_assert(kStretch % kInt8Scheme.group == 0 && kStretch % kInt4Scheme.group == 0);
+static_assert(kStretch % kInt8Scheme.group == 0 && kStretch % kInt4Scheme.group == 0 && kStretch % kBlockSteps == 0);
 
 }  // namespace
 
@@ -205,39 +199,49 @@ Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layo
 
 int32_t panels_per_task(const PanelLinear& linear, int32_t rows, int32_t threads) {
   constexpr int64_t kWorthTaking = 256 * 1024;  // multiplications; about 10 us
+  constexpr int32_t kManyRows = 24;
   const int64_t of_panel = linear.in * kPanel * rows;
   const int64_t steps = std::max<int64_t>(1, linear.n_panels / linear.step);
   int64_t wanted = std::max<int64_t>(1, kWorthTaking / std::max<int64_t>(1, of_panel) / linear.step);
-  if (rows > 2 * kMaxTileRows) wanted = std::max<int64_t>(wanted, kPanelsAtOnce / linear.step);
+  if (rows > kManyRows) wanted = std::max<int64_t>(wanted, kPanelsAtOnce / linear.step);
   // Four tasks for each thread even out what a busy machine does to them.
   wanted = std::min(wanted, std::max<int64_t>(1, steps / (4 * threads)));
   wanted = std::min<int64_t>(wanted, kPanelsAtOnce / linear.step);
   return static_cast<int32_t>(wanted * linear.step);
 }
 
-void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const float* packed, const RowBlocks& blocks,
-                     int32_t first_block, int32_t last_block, int64_t first_panel, int32_t panels, float* c) {
+void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const PackedRows& input, int32_t first_block, int32_t last_block,
+                     int64_t first_panel, int32_t panels, float* scratch) {
+  const RowBlocks& blocks = input.blocks;
+  const Product& product = *input.product;
   const int64_t ldc = static_cast<int64_t>(panels) * kPanel;
   const int32_t first_row = blocks.first(first_block);
-  std::memset(c, 0, static_cast<size_t>(blocks.first(last_block) - first_row) * static_cast<size_t>(ldc) * sizeof(float));
-  // One or two rows go through a panel once; more rows go through it twice, and a stretch of it stays in the cache.
-  const int64_t stretch = blocks.rows <= 2 ? linear.in : kStretch;
+  char* unpacked = reinterpret_cast<char*>(scratch + kSumFloats);
+  std::memset(scratch, 0, static_cast<size_t>(blocks.first(last_block) - first_row) * static_cast<size_t>(ldc) * sizeof(float));
+  // A panel that is gone through once is read from end to end. Several blocks of rows, and float tiles of more than two
+  // rows, go through it more often, and a stretch of it stays in the cache.
+  const bool is_once = blocks.count == 1 && (product.input != kInputF32 || blocks.rows <= 2) && product.unpack == nullptr;
+  const int64_t stretch = is_once ? linear.in : kStretch;
   for (int64_t k = 0; k < linear.in; k += stretch) {
     const int64_t count = std::min(stretch, linear.in - k);
+    if (product.unpack != nullptr) {
+      for (int32_t p = 0; p < panels; p++) product.unpack(linear.panel(first_panel + p, k), count, unpacked + p * kBlockBytes);
+    }
     for (int32_t block = first_block; block < last_block; block++) {
       const int32_t size = blocks.size(block);
-      const float* a = packed + blocks.first(block) * linear.in + k * size;
-      float* sums = c + (blocks.first(block) - first_row) * ldc;
+      const char* a = input.block(block, linear.in) + input_bytes(product, k, size);
+      float* sums = scratch + (blocks.first(block) - first_row) * ldc;
       if (linear.quant != nullptr) {
         for (int32_t p = 0; p < panels; p++) {
-          multiply_quant_panel(kernels, linear.quant->panels[static_cast<size_t>(first_panel + p)], a, size, k, count,
-                               sums + p * kPanel, ldc);
+          multiply_quant_panel(kernels, linear.quant->panels[static_cast<size_t>(first_panel + p)],
+                               reinterpret_cast<const float*>(a), size, k, count, sums + p * kPanel, ldc);
         }
         continue;
       }
-      const Tile tile = kernels.tile[linear.type][size];
+      const Tile tile = product.tile[size];
       for (int32_t p = 0; p < panels; p++) {
-        tile(a, linear.panel(first_panel + p, k), count, sums + p * kPanel, ldc);
+        const void* weights = product.unpack != nullptr ? unpacked + p * kBlockBytes : linear.panel(first_panel + p, k);
+        tile(a, weights, count, sums + p * kPanel, ldc);
       }
     }
   }

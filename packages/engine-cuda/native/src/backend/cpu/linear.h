@@ -1,5 +1,8 @@
 // A linear layer on the CPU: its weights in panels (see kernels.h), its input rows packed for the tiles, and the product
 // with whatever is to be done with each 32 outputs once they are complete.
+//
+// Many rows go through a panel a stretch of k at a time. A type of weights that is not multiplied as it is stored is
+// unpacked then, once for all rows of a task, into a block that stays in the cache.
 #pragma once
 
 #include <algorithm>
@@ -79,33 +82,54 @@ struct RowBlocks {
   int32_t size(int32_t block) const { return first(block + 1) - first(block); }
 };
 
-// Packed input: block b holds (in, size(b)) from `packed + first(b) * in` on.
-inline float* packed_block(float* packed, const RowBlocks& blocks, int32_t block, int64_t in) {
-  return packed + blocks.first(block) * in;
+// How `rows` rows are multiplied with a layer. Panels of checkpoints' own formats are multiplied in float.
+inline const Product& product_of(const Kernels& kernels, const PanelLinear& linear, int32_t rows) {
+  const WeightType type = linear.quant != nullptr ? kWeightF32 : linear.type;
+  return rows <= kernels.few[type].rows ? kernels.few[type] : kernels.many[type];
 }
+
+// Bytes of `k` steps of a packed block of rows; k ends at the end of the row or lies at a multiple of 64.
+inline int64_t input_bytes(const Product& product, int64_t k, int32_t rows) {
+  const int64_t chunk = product.input == kInputInt8 ? kInputGroup : product.chunk;
+  const int64_t chunks = (k + chunk - 1) / chunk;
+  if (product.input == kInputInt8) return chunks * rows * (kInputGroup + 8);
+  return chunks * chunk * rows * (product.input == kInputF32 ? 4 : 2);
+}
+
+// Most bytes that `rows` rows take packed, whatever the product.
+inline int64_t most_input_bytes(int64_t k, int64_t rows) { return (k + kInputGroup) * rows * 4; }
+
+// Rows as a product takes them: block b begins at input_bytes(product, in, blocks.first(b)).
+struct PackedRows {
+  const Product* product = nullptr;
+  RowBlocks blocks;
+  char* data = nullptr;
+  char* block(int32_t b, int64_t in) const { return data + input_bytes(*product, in, blocks.first(b)); }
+};
 
 constexpr int32_t kRowsAtOnce = 96;    // rows whose sums a task holds while it goes through k
 constexpr int32_t kPanelsAtOnce = 4;   // panels of a task when there are many rows
 constexpr int64_t kStretch = 256;      // steps of k between which sums rest in memory; a multiple of every group
 
-// Floats of scratch that one thread needs in `multiply`.
-constexpr int64_t kMultiplyScratch = static_cast<int64_t>(kRowsAtOnce) * kPanelsAtOnce * kPanel;
+// Scratch of one thread in `multiply`: sums, and an unpacked stretch of each panel of a task.
+constexpr int64_t kSumFloats = static_cast<int64_t>(kRowsAtOnce) * kPanelsAtOnce * kPanel;
+constexpr int64_t kBlockBytes = kStretch * kPanel * 2;
+constexpr int64_t kMultiplyScratch = kSumFloats + kPanelsAtOnce * kBlockBytes / 4;  // floats
 
 // Panels of one task: enough work to be worth taking, few enough that all threads have some.
 int32_t panels_per_task(const PanelLinear& linear, int32_t rows, int32_t threads);
 
-// Sums of one task for rows of blocks [first_block, last_block): c (rows, panels * 32), zeroed here.
-void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const float* packed, const RowBlocks& blocks,
-                     int32_t first_block, int32_t last_block, int64_t first_panel, int32_t panels, float* c);
+// Sums of one task for rows of blocks [first_block, last_block): scratch becomes (rows, panels * 32).
+void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const PackedRows& input, int32_t first_block, int32_t last_block,
+                     int64_t first_panel, int32_t panels, float* scratch);
 
 // done(row, panel, c): for each row and each `step` panels, c holds their step * 32 sums.
 template <typename Done>
-void multiply(ThreadPool& pool, const Kernels& kernels, const PanelLinear& linear, const float* packed, int32_t rows,
-              float* scratch, const Done& done) {
-  if (rows == 0) return;
-  const RowBlocks blocks(rows, kernels.tile_rows);
-  const int32_t per_task = panels_per_task(linear, rows, pool.size());
-  const int32_t blocks_at_once = std::max(1, kRowsAtOnce / kernels.tile_rows);
+void multiply(ThreadPool& pool, const Kernels& kernels, const PanelLinear& linear, const PackedRows& input, float* scratch, const Done& done) {
+  const RowBlocks& blocks = input.blocks;
+  if (blocks.rows == 0) return;
+  const int32_t per_task = panels_per_task(linear, blocks.rows, pool.size());
+  const int32_t blocks_at_once = std::max(1, kRowsAtOnce / input.product->rows);
   const int32_t tasks = static_cast<int32_t>((linear.n_panels + per_task - 1) / per_task);
   pool.run(tasks, [&](int32_t task, int32_t thread) {
     float* c = scratch + thread * kMultiplyScratch;
@@ -113,7 +137,7 @@ void multiply(ThreadPool& pool, const Kernels& kernels, const PanelLinear& linea
     const int32_t panels = static_cast<int32_t>(std::min<int64_t>(per_task, linear.n_panels - first_panel));
     for (int32_t first = 0; first < blocks.count; first += blocks_at_once) {
       const int32_t last = std::min(blocks.count, first + blocks_at_once);
-      multiply_panels(kernels, linear, packed, blocks, first, last, first_panel, panels, c);
+      multiply_panels(kernels, linear, input, first, last, first_panel, panels, c);
       const int32_t first_row = blocks.first(first);
       for (int32_t row = first_row; row < blocks.first(last); row++) {
         const float* sums = c + static_cast<int64_t>(row - first_row) * panels * kPanel;

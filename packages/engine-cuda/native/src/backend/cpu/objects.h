@@ -47,7 +47,8 @@ struct CpuWorkspace final : Workspace {
   Memory qkv;      // (max_rows, q_dim + 2 kv_dim)
   Memory attended; // (max_rows, q_dim)
   Memory hidden;   // (max_rows, ffn)
-  Memory packed;   // (max_rows, the largest of dim, q_dim, ffn)
+  Memory packed;   // rows as a product takes them, see most_input_bytes
+  Memory rows_of_threads;  // (threads, the widest row)
   Memory logits;   // (max_logits, vocab)
   Memory sums;     // (threads, kMultiplyScratch)
   Attention attention;

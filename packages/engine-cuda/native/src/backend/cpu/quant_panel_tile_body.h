@@ -5,6 +5,13 @@ typedef uint32_t UVec __attribute__((vector_size(kLanes * 4)));
 typedef uint16_t ShortVec __attribute__((vector_size(kLanes * 2)));
 typedef int8_t ByteVec __attribute__((vector_size(kLanes)));
 
+// Pairs of vectors, outputs group * kLanes .. and 16 + group * kLanes ..
+constexpr int kGroups = 16 / kLanes;
+template <int kRows, int kSpan>
+struct PairSums {
+  Vec at[kRows][kSpan][2];
+};
+
 // Sixteen floats to look up in by the low four bits of each lane.
 #if defined(__AVX512F__)
 struct Table16 {
@@ -90,7 +97,7 @@ struct Zeros {
 // Steps kStep .. of a unit, at most `steps` of them: sums += a * (value - zero).
 template <typename Code, int kRows, int kSpan, bool kZeros, int kStep>
 CHASQUI_INLINE void panel_steps(const Code& code, const float* a, const char* unit, int group, int64_t steps,
-                                const Zeros<kSpan>& zeros, Sums<kRows, kSpan>* sums) {
+                                const Zeros<kSpan>& zeros, PairSums<kRows, kSpan>* sums) {
   if constexpr (kStep < Code::kSteps) {
     if (kStep >= steps) return;
     for (int g = 0; g < kSpan; g++) {
@@ -119,7 +126,7 @@ CHASQUI_INLINE void panel_run(const QuantPanel& panel, const float* a, int64_t f
                               int group) {
   const Code code(panel);
   const int64_t scale_group = first / panel.group;
-  Sums<kRows, kSpan> sums;
+  PairSums<kRows, kSpan> sums;
   Zeros<kSpan> zeros;
   for (int g = 0; g < kSpan; g++) {
     for (int r = 0; r < kRows; r++) sums.at[r][g][0] = sums.at[r][g][1] = all(0.0f);
@@ -151,7 +158,7 @@ CHASQUI_INLINE void panel_run(const QuantPanel& panel, const float* a, int64_t f
 // Step kStep .. of a unit, each with the scale of its own group: sums += a * ((value - zero) * scale).
 template <typename Code, int kRows, bool kZeros, int kStep>
 CHASQUI_INLINE void panel_scaled_steps(const Code& code, const QuantPanel& panel, const float* a, int64_t k, int64_t steps,
-                                       int group, Sums<kRows, 1>* sums) {
+                                       int group, PairSums<kRows, 1>* sums) {
   if constexpr (kStep < Code::kSteps) {
     if (kStep >= steps) return;
     const char* unit = panel.codes + k / Code::kSteps * 64;
@@ -179,7 +186,7 @@ template <typename Code, int kRows, bool kZeros>
 void panel_scaled(const QuantPanel& panel, const float* a, int64_t first, int64_t k, float* c, int64_t ldc) {
   const Code code(panel);
   for (int group = 0; group < kGroups; group++) {
-    Sums<kRows, 1> sums;
+    PairSums<kRows, 1> sums;
     for (int r = 0; r < kRows; r++) {
       sums.at[r][0][0] = load(c + r * ldc + group * kLanes);
       sums.at[r][0][1] = load(c + r * ldc + group * kLanes + 16);

@@ -76,7 +76,9 @@ class CudaBackend final : public CudaBackendAccess {
   void copy_page(KvCache& cache, int32_t from, int32_t to, int32_t n_tokens) override;
 
  private:
-  Target target(const CudaWorkspace& work) { return {&runtime_->stream(), runtime_->limits(), work.scratch}; }
+  Target target(const CudaWorkspace& work) {
+    return {&runtime_->stream(), runtime_->limits(), work.scratch, options_.untried};
+  }
   StepLimits step_limits(const CudaWorkspace& work) const;
   void add(Workspace& work, Op op);
   void issue(CudaWorkspace& work, const Op& op);

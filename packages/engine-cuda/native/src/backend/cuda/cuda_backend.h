@@ -23,6 +23,7 @@ struct CudaOptions {
   bool batch_independent = false;
   bool graphs = true;   // record and replay steps
   int32_t threads = 0;  // of the host, while loading
+  bool untried = false; // use kernels that no device has run yet: see Target
   // Given: views say only shapes, and everything is random and made on the device.
   const RandomWeights* random = nullptr;
 };

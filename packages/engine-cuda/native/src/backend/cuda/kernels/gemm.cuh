@@ -42,7 +42,6 @@ struct Gemm {
   const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
   const uint32_t warp_row = warp / 2, warp_column = warp % 2;
   const int32_t first_tile = static_cast<int32_t>(blockIdx.x) * (kGemmRows / 16);
-  const int32_t copied_base = a.weights.map.base(tile_of(static_cast<int32_t>(warp)));  // of the tile that this warp copies
   const int32_t first_column = static_cast<int32_t>(blockIdx.y) * kColumns;
 
   DEVICE Gemm(const GemmArguments& arguments, uint8_t* memory) : a(arguments), shared(memory), weights{a.weights} {}
@@ -58,7 +57,7 @@ struct Gemm {
   }
 
   DEVICE void copy_weights(int slot, int32_t step) const {
-    weights.copy_step(stage(slot) + warp * Weights<Format>::kBytes, copied_base, step);
+    weights.copy_step(stage(slot) + warp * Weights<Format>::kBytes, a.weights.map.base(tile_of(static_cast<int32_t>(warp))), step);
   }
 
   DEVICE void copy_inputs(int slot, int32_t step) const {

@@ -30,7 +30,7 @@ WeightSource source_of(const DeviceLinear& linear, const RowMap& map) {
   return source;
 }
 
-// What goes into a matrix: rows that are still to be normed, or ready ones.
+// What goes into a matrix: rows of x that are still to be normed, or, without a norm, ready ones.
 struct Input {
   const float* x = nullptr;
   const DeviceNorm* norm = nullptr;
@@ -67,7 +67,7 @@ void multiply_few(const Target& target, int32_t rows, const DeviceLinear& linear
   arguments.tiles = plan.tiles;
   arguments.slices = plan.slices;
   arguments.rows = rows;
-  if (input.ready != nullptr) {
+  if (input.norm == nullptr) {
     arguments.input = input.ready;
   } else {
     arguments.x = input.x;
@@ -101,9 +101,9 @@ void multiply(const Target& target, int32_t rows, const DeviceLinear& linear, co
               const Activations& work) {
   const bool few = rows <= kSkinnyRows;
   DeviceLinear ordered = linear;
-  if (input.ready == nullptr && rows > kFusedNormRows) {
+  if (input.norm != nullptr && rows > kFusedNormRows) {
     norm_rows(target, rows, linear.in, input.x, input.which, *input.norm, linear.order, ending.live, ending.first_row, work.normed);
-    input.ready = work.normed;
+    input = {nullptr, nullptr, nullptr, work.normed};
     ordered.order = nullptr;
   } else if (!few && linear.order != nullptr) {
     reorder_rows(target, rows, linear.in, input.ready, linear.order, ending.live, work.normed);

@@ -30,7 +30,7 @@ SkinnyPlan skinny_plan(const DeviceLinear& linear, int32_t rows, const DeviceLim
   const int32_t fixed = kSkinnyWarps * skinny_stages(linear.kind) * stage_bytes(linear.kind) +
                         2 * kSkinnyWarps * plan.columns * 64 + table_bytes(linear.kind);
   int64_t least = 0;
-  for (int32_t slices = 1; slices <= std::min(plan.steps, 64); slices++) {
+  for (int32_t slices = 1; slices <= plan.steps; slices++) {
     const int64_t slice_steps = up(plan.steps, slices);
     plan.slices = slices;
     plan.shared_bytes = static_cast<int32_t>(fixed + rows * (slice_steps * step_of(linear.kind) + 32) * 2);
