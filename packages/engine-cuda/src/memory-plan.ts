@@ -69,17 +69,24 @@ function schemeOf(linear: LinearShape, { tensors, weights = "as-stored" }: PlanO
   return weights === "as-stored" && stored !== undefined ? stored : loadScheme(weights, isHead)
 }
 
-/** Activations of one pass, in float, and for each thread sums, an unpacked stretch of weights and a row. */
+/** Activations of one pass in float, its inputs as the products want them, and each thread's sums and unpacked weights. */
 function workspaceBytes(shape: ModelShape, { stepTokens = 512, threads = defaultThreads() }: PlanOptions): number {
   const { dim, ffn, heads, kvHeads, headDim, vocabulary, context } = shape
   const q = heads * headDim
   const rows = Math.min(stepTokens, context)
   const widest = Math.max(dim, ffn, q)
-  const packed = widest + 64
-  const row = dim + (q + 2 * kvHeads * headDim) + q + ffn + packed
-  const scratch = 96 * 4 * 32 + (4 * 256 * 32) / 2 + widest
-  return 4 * (rows * row + Math.min(rows, 64) * vocabulary + threads * scratch)
+  const row = dim + (q + 2 * kvHeads * headDim) + q + ffn
+  const inputs = rows * (widest + inputGroup)
+  const scratch = rowsAtOnce * panelsAtOnce * panel + (panelsAtOnce * stretch * panel * 2) / 4
+  return 4 * (rows * row + Math.min(rows, 64) * vocabulary + threads * (scratch + widest) + inputs)
 }
+
+// How the products of the CPU backend are cut (`native/src/backend/cpu/linear.h`).
+const rowsAtOnce = 96
+const panelsAtOnce = 4
+const panel = 32
+const stretch = 256
+const inputGroup = 64
 
 const defaultThreads = (): number => Math.min(availableParallelism(), 8)
 

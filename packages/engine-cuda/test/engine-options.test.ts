@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { type EngineError, type Sampling, TokenLog } from "@chasqui/core"
 import { type LlamaEngine, loadEngine } from "@chasqui/engine-cuda"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
-import { collect, loadTiny, random, tinyFolder } from "./tiny.ts"
+import { collect, loadTiny, random, tinyFolder, tinyTokenizer } from "./tiny.ts"
 
 let engine: LlamaEngine
 
@@ -40,7 +40,8 @@ describe("sampling", () => {
     cpSync(tinyFolder, folder, { recursive: true })
     const defaults = { do_sample: true, temperature: 1.7, top_p: 0.95, top_k: 40, eos_token_id: [2041] }
     writeFileSync(join(folder, "generation_config.json"), JSON.stringify(defaults))
-    const lively = await loadEngine(folder, { threads: 1, batchIndependent: true })
+    const specialTokens = { ids: [...tinyTokenizer().specialTokens.values()] } // never sampled, as in `engine`
+    const lively = await loadEngine(folder, { threads: 1, batchIndependent: true, specialTokens })
     try {
       const sampling = { temperature: 1.7, topP: 0.95, topK: 40 }
       expect(lively.info.sampling).toEqual(sampling)
@@ -64,7 +65,7 @@ describe("samples of one prompt", () => {
   it("compute it once, share its pages and are what separate requests give", async () => {
     await using fresh = await loadTiny({ batchIndependent: true })
     const prompt = random(203, 30)
-    const options = (seed: number) => ({ maxTokens: 24, stopTokens: [], sampling: { temperature: 1, seed } })
+    const options = (seed: number) => ({ maxTokens: 24, stopTokens: [], sampling: { temperature: 4, seed } })
     const generations = [1, 2, 3, 4].map((seed) => fresh.generate(new TokenLog(prompt), options(seed)))
     const outputs = await Promise.all(generations.map(collect))
     const cached = await Promise.all(generations.map(async (generation) => (await generation.end).usage.cached))

@@ -320,10 +320,6 @@ int64_t device_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat f
 Status load_linear(const WeightLoader& loader, const std::vector<MatrixView>& parts, WeightFormat format, CudaLinear* made) {
   made->linear.out = static_cast<int32_t>(rows_of(parts));
   made->linear.in = static_cast<int32_t>(parts.front().cols);
-  if (format == WeightFormat::kNf4 || format == WeightFormat::kFp8) {
-    return failure(Reason::kUnsupported, "On CUDA weights become int8 or int4 on load, not NF4 or FP8.",
-                   "Use int8 or int4, or a checkpoint that is stored in NF4 or FP8.");
-  }
   Unpacked unpacked;
   if (Status status = unpack(loader, parts, format, &unpacked); !status.ok()) return status;
   PackedForm form;
