@@ -24,10 +24,14 @@ namespace cpu {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
+// Layers with fewer inputs are multiplied in float where nobody asked for certain kernels: they are quick anyway, and so
+// what a small model says does not depend on the processor.
+constexpr int64_t kSmallInput = 1024;
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(const Kernels& kernels, int32_t threads) : kernels_(kernels), pool_(threads) {
+  CpuBackend(const Kernels& kernels, bool small_in_float, int32_t threads)
+      : kernels_(kernels), small_in_float_(small_in_float), pool_(threads) {
     device_ = std::string("cpu (") + kernels.name + ", " + std::to_string(pool_.size()) +
               (pool_.size() == 1 ? " thread)" : " threads)");
   }
@@ -79,6 +83,7 @@ class CpuBackend final : public Backend {
   void add_to_x(CpuWorkspace& work, const PanelLinear& linear, const float* input);
 
   const Kernels& kernels_;
+  const bool small_in_float_;
   ThreadPool pool_;
   std::string device_;
 };
@@ -114,6 +119,7 @@ Status CpuBackend::linear(const std::vector<MatrixView>& parts, LinearLayout lay
                           std::unique_ptr<Linear>* made) {
   auto linear = std::make_unique<PanelLinear>();
   Status packed = make_panel_linear(parts, layout, format, pool_, linear.get());
+  linear->in_float = small_in_float_ && linear->in < kSmallInput;
   if (packed.ok()) *made = std::move(linear);
   return packed;
 }
@@ -215,7 +221,7 @@ void CpuBackend::product(CpuWorkspace& work, const PanelLinear& linear, const Cp
   float* sums = work.sums.as<float>();
   const bool adapted = work.low_rank.begin(linear, work.row_adapters);
   if (adapted) {
-    const PackedRows floats = pack_rows(pool_, kernels_, kernels_.few[kWeightF32], work, linear.in, rows, norm, row_of);
+    const PackedRows floats = pack_rows(pool_, kernels_, kernels_.in_float[kWeightF32], work, linear.in, rows, norm, row_of);
     work.low_rank.shrink(pool_, kernels_, floats, sums);
   }
   const PackedRows packed = pack_rows(pool_, kernels_, product_of(kernels_, linear, rows), work, linear.in, rows, norm, row_of);
@@ -372,7 +378,7 @@ Status make_cpu_backend(const BackendOptions& options, std::unique_ptr<Backend>*
                    "Ask for 1 to " + std::to_string(kMaxThreads) + ", or 0 for the default.");
   }
   const int32_t cores = static_cast<int32_t>(std::max(1u, std::thread::hardware_concurrency()));
-  *made = std::make_unique<cpu::CpuBackend>(*kernels, options.threads > 0 ? options.threads : std::min(cores, 8));
+  *made = std::make_unique<cpu::CpuBackend>(*kernels, options.kernels.empty(), options.threads > 0 ? options.threads : std::min(cores, 8));
   return {};
 }
 

@@ -50,18 +50,19 @@ Product through_bf16(const Product& bf16, Unpack unpack) {
 void complete(Kernels* kernels) {
   kernels->pack[kInputF32] = pack_floats;
   for (int32_t type = 0; type < kWeightTypes; type++) {
+    Product& floats = kernels->in_float[type];
+    floats.input = kInputF32;
+    floats.chunk = 1;
+    floats.rows = kernels->tile_rows;
+    floats.unpack = nullptr;
+    for (int32_t rows = 1; rows <= floats.rows; rows++) floats.tile[rows] = kernels->tile[type][rows];
     if (kernels->few[type].rows > 0) continue;
     if (kernels->unpack[type] != nullptr && kernels->few[kWeightBF16].input == kInputBF16) {
       kernels->few[type] = through_bf16(kernels->few[kWeightBF16], kernels->unpack[type]);
       kernels->many[type] = through_bf16(kernels->many[kWeightBF16], kernels->unpack[type]);
       continue;
     }
-    Product& product = kernels->few[type];
-    product.input = kInputF32;
-    product.chunk = 1;
-    product.rows = kernels->tile_rows;
-    for (int32_t rows = 1; rows <= product.rows; rows++) product.tile[rows] = kernels->tile[type][rows];
-    kernels->many[type] = product;
+    kernels->few[type] = kernels->many[type] = floats;
   }
 }
 

@@ -72,6 +72,7 @@ struct Kernels {
   Unpack unpack[kWeightTypes];                          // to bf16, for types that have no product of their own
   Product few[kWeightTypes];                            // up to few[type].rows rows in a step
   Product many[kWeightTypes];                           // more
+  Product in_float[kWeightTypes];                       // any number, in float
   PackRow pack[kInputTypes];
   Scores scores[kKvElements][kMaxTileRows + 1];         // [element][rows]
   Mix mix[kKvElements][kMaxTileRows + 1];               // [element][rows]
@@ -87,7 +88,7 @@ struct Kernels {
   void (*scale)(float* x, int64_t n, float factor);
 };
 
-// Fills `few` and `many` where a unit has left them empty: through `unpack` and the bf16 product where there are both,
+// Fills `in_float`, and `few` and `many` where a unit has left them empty: through `unpack` and the bf16 product where there are both,
 // else in float. Called once, when all else is in the table.
 void complete(Kernels* kernels);
 

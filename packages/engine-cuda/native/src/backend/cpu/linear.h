@@ -32,6 +32,7 @@ struct PanelLinear final : Linear {
   int64_t n_panels = 0;     // paired: panel 2i holds outputs of the first part, panel 2i + 1 the same of the second
   int32_t step = 1;         // panels that belong together: 1, or 2 when paired
   WeightType type = kWeightF32;
+  bool in_float = false;    // whatever else the kernels can do
   int64_t group = 1;        // steps of k that are stored together: 1, or a quantisation group
   int64_t group_bytes = 0;  // of a panel
   int64_t panel_bytes = 0;
@@ -84,8 +85,9 @@ struct RowBlocks {
 
 // How `rows` rows are multiplied with a layer. Panels of checkpoints' own formats are multiplied in float.
 inline const Product& product_of(const Kernels& kernels, const PanelLinear& linear, int32_t rows) {
-  const WeightType type = linear.quant != nullptr ? kWeightF32 : linear.type;
-  return rows <= kernels.few[type].rows ? kernels.few[type] : kernels.many[type];
+  if (linear.quant != nullptr) return kernels.in_float[kWeightF32];
+  if (linear.in_float) return kernels.in_float[linear.type];
+  return rows <= kernels.few[linear.type].rows ? kernels.few[linear.type] : kernels.many[linear.type];
 }
 
 // Bytes of `k` steps of a packed block of rows; k ends at the end of the row or lies at a multiple of 64.
