@@ -64,8 +64,8 @@ CHASQUI_TARGET("avx2")
 float read_memory(const char* data, size_t bytes) {
   __m256i sum[4] = {};
   for (size_t i = 0; i + 128 <= bytes; i += 128) {
-    __builtin_prefetch(data + i + 2048);
-    __builtin_prefetch(data + i + 2112);
+    __builtin_prefetch(data + i + 2048, 0, 2);  // into the second cache: the first has too few misses under way
+    __builtin_prefetch(data + i + 2112, 0, 2);
     for (size_t j = 0; j < 4; j++) {
       sum[j] = _mm256_xor_si256(sum[j], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + i + 32 * j)));
     }
