@@ -34,8 +34,11 @@ evil = to_js(memory)
 Object.defineProperty(evil, "length", record(value=8))
 holder = Array.of(evil)
 prototype(prototype(evil)).slice = holder.at.bind(holder, 0)
-open("/tmp/x.so", "wb").write(memory)
-ctypes.CDLL("/tmp/x.so")`,
+import os
+# A name of its own each time: the loader gives back an empty handle for a name that has failed before.
+path = f"/tmp/x{len(os.listdir('/tmp'))}.so"
+open(path, "wb").write(memory)
+ctypes.CDLL(path)`,
     ends: ["error: OSError: .*loading native modules is disabled"],
   },
   {
