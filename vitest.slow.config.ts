@@ -6,7 +6,7 @@ export default defineConfig({
     include: ["packages/*/test/**/*.slow.test.ts"],
     pool: "forks",
     maxWorkers: 1,
-    testTimeout: 1_200_000,
+    testTimeout: 2_400_000,
     hookTimeout: 1_200_000,
   },
 })

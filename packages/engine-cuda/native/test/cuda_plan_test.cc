@@ -94,7 +94,9 @@ TEST(every_launch_exists) {
       for (const int32_t rows : {1, 4, 5, 16, 17, 64, 65, 512, 8192}) {
         Recording stream;
         const Target target{&stream, chip, {}};
-        const Step step;
+        const StepCounts counts{};
+        Step step;
+        step.counts = &counts;
         const Activations work;
         const DeviceKv kv{nullptr, nullptr, rows % 2 == 0 ? KvKind::kBF16 : KvKind::kFp8, 32, 4096};
         const int32_t heads = shape.n_heads * shape.head_dim, qkv = heads + 2 * shape.n_kv_heads * shape.head_dim;
