@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "check.h"
@@ -21,8 +22,7 @@ using Bytes = std::vector<uint8_t>;
 struct Scene {
   const char* name;
   std::function<Bytes()> run;
-  // Barriers whose absence nothing shows here: those that order blocks, which run one after the other, and in the sampler
-  // those that keep a phase from memory which the next one does not touch in the same order.
+  // Barriers whose absence nothing shows here: those that order blocks, which run one after the other.
   int32_t unseen_barriers = 0;
 };
 
@@ -87,7 +87,7 @@ Bytes attention(int32_t position, int32_t n_rows, KvKind kind, bool prefill) {
   return bytes_of(device.get(activations.attended, static_cast<int64_t>(n_rows) * 256));
 }
 
-// Every part of the sampler: lists, ties at the end of top-k and of top-p, a draw.
+// Every part of the sampler: changes, bans, ties at the end of top-k and of top-p, the likeliest tokens, a draw.
 Bytes sampling() {
   constexpr int32_t kVocab = 3000, kRows = 6;
   QuickRandom random(4);
@@ -98,35 +98,38 @@ Bytes sampling() {
   for (int32_t i = 0; i < kRows * kVocab; i++) logits.push_back(std::nearbyint(6.0f * (random.symmetric() + random.symmetric())) / 2);
   // The highest of each row, and what it is weighed with, lie far from the first thread's own tokens.
   for (int32_t i = 0; i < kRows; i++) logits[static_cast<size_t>(i * kVocab + 1500 + 33 * i)] = 9.25f + static_cast<float>(i);
-  std::vector<TokenAmount> lists;
-  for (int32_t i = 0; i < 300; i++) lists.push_back({i * 7, static_cast<float>(1 + i % 3)});
-  for (int32_t i = 0; i < 40; i++) lists.push_back({(299 - i * 5) * 7, 1.5f + static_cast<float>(i)});
+  std::vector<TokenChange> changes;
+  for (int32_t i = 0; i < 300; i++) changes.push_back({i * 7, i % 8 == 0 ? 1.5f + static_cast<float>(i) / 64 : 0.0f, static_cast<float>(i % 3)});
   std::vector<SampleRow> rows(kRows);
   for (size_t i = 0; i < rows.size(); i++) {
-    rows[i].temperature = i == 0 ? 0.0f : 1.0f;
-    rows[i].top_k = i % 2 == 0 ? 200 : 0;
-    rows[i].top_p = i > 1 ? 0.4 : 1.0;
+    rows[i].rate = i == 0 ? 0.0f : 1.4426950408889634f;
+    rows[i].top_k = i % 2 == 0 ? (i == 2 ? 7 : 200) : 0;
+    rows[i].top_p = i > 1 ? 0.4f : 1.0f;
     rows[i].seed = i * 17;
-    rows[i].n_occurrences = 300;
+    rows[i].n_changes = 300;
     rows[i].frequency_penalty = 2.0f;
     rows[i].repetition_penalty = 1.5f;
-    rows[i].with_logprob = 1;
-    rows[i].first_bias = 300;
-    rows[i].n_biases = 40;
+    rows[i].n_top = i % 3 == 1 ? 20 : i % 3 == 2 ? 5 : -1;
     rows[i].n_banned = 2;
   }
   SampleStep step;
   step.rows = device.put(rows);
-  step.lists = device.put(lists);
-  step.originals = device.room<float>(340);
-  step.banned = device.put(std::vector<int32_t>{299 * 7, 150 * 7});
+  step.changes = device.put(changes);
+  step.originals = device.room<float>(300);
+  step.banned = device.put(std::vector<int32_t>{299 * 7 + 1, 150 * 7 + 1});
   step.live = device.put_one(kRows);
   auto* sampled = device.room<Sampled>(kRows);
+  auto* top = device.room<TokenAmount>(kRows * kMostTop);
   float* device_logits = device.put(logits);
-  sample(target, kVocab, step, kRows, device_logits, sampled);
+  sample(target, kVocab, step, kRows, device_logits, sampled, top);
   Bytes bytes = bytes_of(device.get(sampled, kRows));
-  const Bytes changed = bytes_of(device.get(device_logits, kRows * kVocab));
-  bytes.insert(bytes.end(), changed.begin(), changed.end());
+  // In any order: what the host sorts.
+  std::vector<TokenAmount> likeliest = device.get(top, kRows * kMostTop);
+  for (int32_t row = 0; row < kRows; row++) {
+    const auto first = likeliest.begin() + row * kMostTop;
+    std::sort(first, first + kMostTop, [](const TokenAmount& a, const TokenAmount& b) { return a.token < b.token; });
+  }
+  for (const Bytes& more : {bytes_of(likeliest), bytes_of(device.get(device_logits, kRows * kVocab))}) bytes.insert(bytes.end(), more.begin(), more.end());
   return bytes;
 }
 
@@ -144,7 +147,7 @@ std::vector<Scene> scenes() {
       {"decode, fp8", [] { return attention(230, 2, KvKind::kFp8, false); }},
       {"prefill, bf16", [] { return attention(230, 30, KvKind::kBF16, true); }},
       {"prefill, fp8", [] { return attention(170, 17, KvKind::kFp8, true); }},
-      {"sampler", [] { return sampling(); }, 16},
+      {"sampler", [] { return sampling(); }},
   };
 }
 

@@ -90,8 +90,20 @@ Status Loader::linear(const std::vector<MatrixView>& parts, WeightFormat format,
   } else if (Status status = load_linear(weights(), parts, format, linear.get()); !status.ok()) {
     return status;
   }
+  for (const MatrixView& part : parts) linear->part_rows.push_back(part.rows);
   *made = std::move(linear);
   return {};
+}
+
+Status Loader::adapt(CudaLinear& linear, int32_t adapter, const std::vector<LowRank>& parts) {
+  is_settled_ = false;
+  return adapters_.adapt(weights(), linear, adapter, parts, max_rows_);
+}
+
+Status Loader::settle() {
+  if (is_settled_) return {};
+  is_settled_ = true;
+  return upload_.finish();
 }
 
 Status Loader::rope(const std::vector<double>& inverse_frequencies, int32_t context, std::unique_ptr<Rope>* made) {
@@ -160,7 +172,7 @@ std::vector<Loader::Claim> Loader::claims(CudaWorkspace* work) const {
 int64_t Loader::workspace_bytes(const WorkShape& shape) const {
   CudaWorkspace work;
   work.shape = shape;
-  int64_t bytes = StepBlock::device_bytes(shape.max_rows, 0);
+  int64_t bytes = Pool::rounded(StepBlock::device_bytes(shape.max_rows, 0)) + SampleBlock::device_bytes(shape.vocab, shape.max_logits);
   for (const Claim& claim : claims(&work)) bytes += Pool::rounded(claim.bytes);
   return bytes;
 }
@@ -169,12 +181,14 @@ Status Loader::workspace(const WorkShape& shape, std::unique_ptr<Workspace>* mad
   auto work = std::make_unique<CudaWorkspace>();
   work->shape = shape;
   work->model = model_of(shape);
+  max_rows_ = std::max(max_rows_, shape.max_rows);
   for (const Claim& claim : claims(work.get())) {
     if (Status status = pool_.claim(claim.bytes, "the workspace", claim.buffer); !status.ok()) return status;
   }
   const int64_t logits = static_cast<int64_t>(shape.max_logits) * shape.vocab * kFloat;
   if (Status status = work->read.claim(runtime_, logits, "the logits"); !status.ok()) return status;
   if (Status status = work->step.claim(runtime_, pool_, shape.max_rows); !status.ok()) return status;
+  if (Status status = work->draw.claim(runtime_, pool_, shape.vocab, shape.max_logits); !status.ok()) return status;
   work->work = {work->x.as<float>(),         work->normed.as<uint16_t>(), work->q.as<uint16_t>(),
                 work->attended.as<uint16_t>(), work->hidden.as<uint16_t>(), work->logits.as<float>()};
   work->scratch = {work->partials.as<float>(), work->counters.as<uint32_t>()};

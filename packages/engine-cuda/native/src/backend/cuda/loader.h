@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../cpu/thread_pool.h"
+#include "adapters.h"
 #include "cuda_backend.h"
 #include "objects.h"
 #include "random_weights.h"
@@ -28,6 +29,10 @@ class Loader {
   Status linear(const std::vector<MatrixView>& parts, WeightFormat format, std::unique_ptr<Linear>* made);
   Status rope(const std::vector<double>& inverse_frequencies, int32_t context, std::unique_ptr<Rope>* made);
   Status kv_cache(const KvShape& shape, std::unique_ptr<KvCache>* made);
+  Status adapt(CudaLinear& linear, int32_t adapter, const std::vector<LowRank>& parts);
+  const Adapters& adapters() const { return adapters_; }
+  // Before a step: what adapt has queued arrives, and its pinned memory is let go.
+  Status settle();
   // The last thing that a load makes: what has been queued arrives, and the host's threads and pinned memory are let go.
   Status workspace(const WorkShape& shape, std::unique_ptr<Workspace>* made);
 
@@ -47,6 +52,9 @@ class Loader {
   Pool pool_;
   Upload upload_;
   std::unique_ptr<cpu::ThreadPool> threads_;
+  Adapters adapters_;
+  int32_t max_rows_ = 0;   // of the workspaces
+  bool is_settled_ = true;
   MatrixView table_;     // of the embedding: a tied head shares its memory
   Buffer table_memory_;
   uint64_t seed_ = 0;
