@@ -89,34 +89,37 @@ Bytes attention(int32_t position, int32_t n_rows, KvKind kind, bool prefill) {
 
 // Every part of the sampler: changes, bans, ties at the end of top-k and of top-p, the likeliest tokens, a draw.
 Bytes sampling() {
-  constexpr int32_t kVocab = 3000, kRows = 6;
+  constexpr int32_t kVocab = 9100, kRows = 8, kChanges = 300;
   QuickRandom random(4);
   TestDevice device;
   Target target;
   target.stream = &device.runtime().stream();
   std::vector<float> logits;
   for (int32_t i = 0; i < kRows * kVocab; i++) logits.push_back(std::nearbyint(6.0f * (random.symmetric() + random.symmetric())) / 2);
-  // The highest of each row, and what it is weighed with, lie far from the first thread's own tokens.
-  for (int32_t i = 0; i < kRows; i++) logits[static_cast<size_t>(i * kVocab + 1500 + 33 * i)] = 9.25f + static_cast<float>(i);
+  // Which token is the likeliest, also after all changes, is decided far from the first thread's own tokens and far from the
+  // thread that makes the change.
   std::vector<TokenChange> changes;
-  for (int32_t i = 0; i < 300; i++) changes.push_back({i * 7, i % 8 == 0 ? 1.5f + static_cast<float>(i) / 64 : 0.0f, static_cast<float>(i % 3)});
+  for (int32_t i = 0; i < kChanges; i++) changes.push_back({(i * 1987 + 4000) % kVocab, i == 3 ? 11.0f : 0.0f, static_cast<float>(i % 3)});
+  const int32_t raised = changes[3].token, lowered = changes[40].token, banned = 2500;
   std::vector<SampleRow> rows(kRows);
   for (size_t i = 0; i < rows.size(); i++) {
-    rows[i].rate = i == 0 ? 0.0f : 1.4426950408889634f;
-    rows[i].top_k = i % 2 == 0 ? (i == 2 ? 7 : 200) : 0;
-    rows[i].top_p = i > 1 ? 0.4f : 1.0f;
+    float* row = logits.data() + i * kVocab;
+    row[raised] = 5.0f, row[lowered] = 9.25f, row[banned] = 14.0f;
+    rows[i].rate = i == 0 ? 0.0f : i == 7 ? 0.3f : 1.4426950408889634f;  // the last row is too flat to be listed
+    rows[i].top_k = i == 2 ? 7 : i == 4 ? 200 : i == 5 ? 33 : i == 6 ? 15 : 0;  // fewer than there are runs, and more
+    rows[i].top_p = i > 2 ? 0.8f : 1.0f;
     rows[i].seed = i * 17;
-    rows[i].n_changes = 300;
+    rows[i].n_changes = kChanges;
     rows[i].frequency_penalty = 2.0f;
     rows[i].repetition_penalty = 1.5f;
-    rows[i].n_top = i % 3 == 1 ? 20 : i % 3 == 2 ? 5 : -1;
+    rows[i].n_top = i % 4 == 1 ? 40 : i % 4 == 2 ? 5 : i % 4 == 3 ? 0 : -1;
     rows[i].n_banned = 2;
   }
   SampleStep step;
   step.rows = device.put(rows);
   step.changes = device.put(changes);
-  step.originals = device.room<float>(300);
-  step.banned = device.put(std::vector<int32_t>{299 * 7 + 1, 150 * 7 + 1});
+  step.originals = device.room<float>(kChanges);
+  step.banned = device.put(std::vector<int32_t>{17, banned});
   step.live = device.put_one(kRows);
   auto* sampled = device.room<Sampled>(kRows);
   auto* top = device.room<TokenAmount>(kRows * kMostTop);
@@ -179,10 +182,10 @@ int32_t count_places(const Scene& scene, Fault fault) {
   Schedule schedule;
   schedule.fault = fault;
   schedule.fault_place = -1;
-  shim::places_of(fault);
+  shim::forget_places();
   shim::process_schedule() = schedule;
   scene.run();
-  return shim::places_of(fault);
+  return shim::places_of(fault);  // processes that begin now know them by these numbers
 }
 
 void check_faults(Fault fault, const char* what) {

@@ -276,6 +276,10 @@ struct Sampled {
   float highest = 0.0f;    // of the logits as they came in
   int32_t n_top = 0;       // entries of `top`, in any order
   uint64_t total = 0;      // of their weights
+  // How it was found, for whoever profiles: the code (selection.cuh) of the least likely token that could have been drawn, 0
+  // without top-k and top-p, and how many likely tokens were put together for searches.
+  uint64_t least = 0;
+  int32_t listed = 0;
 };
 
 struct SampleStep {

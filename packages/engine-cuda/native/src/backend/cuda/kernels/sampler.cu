@@ -195,7 +195,7 @@ UNROLL
 
   // ---- under the model's own logits ----
 
-  // What log-probabilities are made of, and the likeliest tokens. Ends with a barrier behind the last use of shared memory.
+  // What log-probabilities are made of, and the likeliest tokens.
   DEVICE void look(Sampled* sampled, TokenAmount* top) const {
     const auto all = [](int32_t) { return true; };
     find_highest(all);
@@ -209,7 +209,7 @@ UNROLL
     if (thread == 0) sampled->highest = highest, sampled->total = all_weight;
     if (how.n_top == 0) return;
     const uint64_t least = finite ? find_likeliest(how.n_top, -INFINITY, all) : 0;
-    if (thread == 0) shared.n_listed = 0;  // now counts what is written
+    if (thread == 0) sampled->listed = static_cast<int32_t>(shared.n_listed), shared.n_listed = 0;  // now counts what is written
     __syncthreads();
     for (int32_t run = warp; run < runs && finite; run += kWarps) {
       if (shared.highest[run] < least) continue;
@@ -283,7 +283,7 @@ UNROLL
 
   // What find_highest left is known to all. The token, in the first warp.
   template <typename Permits>
-  DEVICE int32_t draw(float highest, const Permits& permits) const {
+  DEVICE int32_t draw(float highest, const Permits& permits, Sampled* sampled) const {
     const float rate = how.rate;
     const Weight weigh{highest, rate};
     const bool nucleus = how.top_p < 1.0f;
@@ -314,19 +314,20 @@ UNROLL
       const uint64_t units = weigh(logit);
       return static_cast<double>(units) < how.min_p_weight ? 0 : units;
     };
+    if (thread == 0) sampled->least = least, sampled->listed += static_cast<int32_t>(shared.n_listed);
     sum_runs(weight);
     __syncthreads();
     return warp == 0 ? token_at(share(bits_of(how.seed, how.position), total()), weight) : -1;
   }
 
   template <typename Permits>
-  DEVICE int32_t token(const Permits& permits) const {
+  DEVICE int32_t token(const Permits& permits, Sampled* sampled) const {
     find_highest(permits);
     __syncthreads();
     const uint64_t code = highest_code();
     if (code == 0) return -1;
     const float highest = logit_of(code);
-    return how.rate == 0.0f || highest == INFINITY ? id_of(code) : draw(highest, permits);
+    return how.rate == 0.0f || highest == INFINITY ? id_of(code) : draw(highest, permits, sampled);
   }
 
   // Of the first warp: the logit of the token as the model gave it.
@@ -355,13 +356,12 @@ __global__ void __launch_bounds__(kThreads)
   Shared& shared = *reinterpret_cast<Shared*>(shared_memory());
   const Row row{how, step, logits + static_cast<int64_t>(blockIdx.x) * vocab, vocab, shared};
   Sampled* to = sampled + blockIdx.x;
-  if (threadIdx.x == 0) shared.n_listed = 0, to->n_top = 0;
+  if (threadIdx.x == 0) shared.n_listed = 0, to->n_top = to->listed = 0, to->least = 0;
   if (how.n_top >= 0) row.look(to, top + static_cast<int64_t>(blockIdx.x) * kMostTop);
-  __syncthreads();  // nobody reads logits as they were any more
-  row.penalise();
+  row.penalise();  // behind the last barrier of `look` nobody reads logits as they were
   __syncthreads();
   const uint32_t* mask = how.mask < 0 ? nullptr : step.masks + static_cast<int64_t>(how.mask) * step.mask_words;
-  const int32_t token = row.token([mask](int32_t id) { return mask == nullptr || (mask[id / 32] >> (id % 32) & 1) != 0; });
+  const int32_t token = row.token([mask](int32_t id) { return mask == nullptr || (mask[id / 32] >> (id % 32) & 1) != 0; }, to);
   if (threadIdx.x >= 32) return;
   const float own = how.n_top >= 0 && token >= 0 ? row.own_logit(token) : 0.0f;
   if (threadIdx.x == 0) to->token = token, to->logit = own;
