@@ -87,6 +87,39 @@ Bytes attention(int32_t position, int32_t n_rows, KvKind kind, bool prefill) {
   return bytes_of(device.get(activations.attended, static_cast<int64_t>(n_rows) * 256));
 }
 
+// hidden = silu(gate norm(x)) (up norm(x)) with two adapters in some of the rows.
+Bytes adapted() {
+  constexpr int32_t kDim = 128, kIn = 192, kRows = 6, kRanks = 9;
+  QuickRandom random(6);
+  TestDevice device;
+  TestMatrix gate_up;
+  make_matrix(device, &random, &gate_up, 2 * kDim, kIn, {});
+  const ModelShape shape{kIn, kDim, 3, 1, 64, 64};
+  const Work work(device, shape, kRows, 1, 4);
+  TestStep step(device, kRows, kRows, 64);
+  step.step.slots = device.put(std::vector<int32_t>{0, -1, 1, 0, -1, 1});
+  std::vector<DeviceLowRank> entries(2);
+  for (DeviceLowRank& entry : entries) {
+    entry.a = device.put(random_bf16(&random, kRanks * kIn));
+    entry.b = device.put(random_bf16(&random, 2 * kDim * 5));
+    entry.ranks = kRanks;
+    entry.b_stride = 5;
+    for (int32_t part = 0; part < kMostParts; part++) {
+      entry.first_rank[part + 1] = part == 0 ? 5 : kRanks;
+      entry.first_output[part] = std::min(part, 2) * kDim;
+      entry.scale[part] = 0.5f;
+    }
+  }
+  Activations activations;
+  activations.x = device.put(random_floats(&random, kRows * kIn, 0.0f, 1.0f));
+  activations.hidden = device.room<uint16_t>(kRows * kDim);
+  activations.normed = device.room<uint16_t>(kRows * kIn);
+  const DeviceNorm norm{device.put(random_floats(&random, kIn, 1.0f, 0.3f)), 1e-5f};
+  const LayerLowRank low_rank{device.put(entries), kRanks, device.room<float>(kRows * kRanks), kRanks, device.room<float>(kRows * 2 * kDim)};
+  norm_gateup_silu(work.target, shape, step.step, kRows, norm, gate_up.linear, activations, low_rank);
+  return bytes_of(device.get(activations.hidden, kRows * kDim));
+}
+
 // Every part of the sampler: changes, bans, ties at the end of top-k and of top-p, the likeliest tokens, a draw.
 Bytes sampling() {
   constexpr int32_t kVocab = 9100, kRows = 8, kChanges = 300;
@@ -112,7 +145,7 @@ Bytes sampling() {
     rows[i].n_changes = kChanges;
     rows[i].frequency_penalty = 2.0f;
     rows[i].repetition_penalty = 1.5f;
-    rows[i].n_top = i % 4 == 1 ? 40 : i % 4 == 2 ? 5 : i % 4 == 3 ? 0 : -1;
+    rows[i].n_top = i == 5 ? 30 : i % 4 == 1 ? 40 : i % 4 == 2 ? 5 : i % 4 == 3 ? 0 : -1;
     rows[i].n_banned = 2;
   }
   SampleStep step;
@@ -150,6 +183,7 @@ std::vector<Scene> scenes() {
       {"decode, fp8", [] { return attention(230, 2, KvKind::kFp8, false); }},
       {"prefill, bf16", [] { return attention(230, 30, KvKind::kBF16, true); }},
       {"prefill, fp8", [] { return attention(170, 17, KvKind::kFp8, true); }},
+      {"adapted, norm and skinny", [] { return adapted(); }},
       {"sampler", [] { return sampling(); }},
   };
 }
