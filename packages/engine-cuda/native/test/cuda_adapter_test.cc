@@ -163,8 +163,8 @@ TEST(an_adapter_that_does_not_fit_the_model_or_one_too_many_is_refused) {
   LoraAdapter adapter = random_adapter(&model, model.weights, kAll, 4, 161);
   adapter.matrices.back().b.rows--;
   CHECK_REASON(on.forward->add_adapter(1, adapter), Reason::kBadCheckpoint);
-  CHECK_REASON(on.forward->run({{adapter.matrices.empty() ? nullptr : random_tokens(1, 320, 1).data(), 1, 0, pages_from(0, 1).data(), false, false, 1}}, nullptr),
-               Reason::kBadRequest);
+  const std::vector<int32_t> token = {1}, page = {0};
+  CHECK_REASON(on.forward->run({{token.data(), 1, 0, page.data(), false, false, 1}}, nullptr), Reason::kBadRequest);
   const LoraAdapter fine = random_adapter(&model, model.weights, 0x40, 1, 162);
   int32_t loaded = 0;
   Status status;

@@ -96,6 +96,10 @@ class Backend {
   // Bytes that the objects below will take, for plans and for typed refusals before anything is claimed.
   virtual int64_t embedding_bytes(const MatrixView& table) const = 0;
   virtual int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const = 0;
+  // Whether a head made of these weights is in the embedding's own memory and takes none.
+  virtual bool shares_table(const MatrixView&, const MatrixView&, WeightFormat) const { return false; }
+  virtual int64_t norm_bytes(const MatrixView&) const { return 0; }  // 0: not worth counting
+  virtual int64_t rope_bytes(int32_t, int32_t) const { return 0; }   // of a head_dim and a context
   virtual int64_t kv_page_bytes(const KvShape& shape) const = 0;  // one page, all layers, keys and values
   virtual int64_t workspace_bytes(const WorkShape& shape) const = 0;
 

@@ -29,10 +29,10 @@ struct SampledToken;
 
 // What a model has claimed, in bytes.
 struct ForwardMemory {
-  int64_t weights = 0;     // of the linear layers, the head among them, as the backend holds them
+  int64_t weights = 0;     // of linear layers and norms as the backend holds them; of the head, unless that is the table
   int64_t embedding = 0;   // the table, which may be read from its file
   int64_t cache = 0;
-  int64_t workspace = 0;
+  int64_t workspace = 0;   // the table of rope among it
 };
 
 class Forward {

@@ -303,17 +303,21 @@ Status Llama::size_up(const Weights& weights) {
   work_shape_.max_logits = std::min(work_shape_.max_rows, kLogitsAtOnce);
   kv_shape_ = {config_.n_layers, config_.n_kv_heads, config_.head_dim, 0, options_.kv_type};
   if (Status status = backend_->supports(work_shape_, options_.kv_type); !status.ok()) return status;
-  memory_.workspace = backend_->workspace_bytes(work_shape_);
-  memory_.embedding = weights.embed.rows * weights.embed.cols * dtype_bytes(weights.embed.type);
-  int64_t linears = backend_->linear_bytes({weights.head}, head_format(options_));
+  memory_.workspace = backend_->workspace_bytes(work_shape_) + backend_->rope_bytes(config_.head_dim, config_.context);
+  const int64_t embedding = backend_->embedding_bytes(weights.embed);
+  memory_.embedding = embedding > 0 ? embedding : weights.embed.rows * weights.embed.cols * dtype_bytes(weights.embed.type);
+  const bool shared = backend_->shares_table(weights.embed, weights.head, head_format(options_));
+  int64_t linears = backend_->norm_bytes(weights.norm);
+  if (!shared) linears += backend_->linear_bytes({weights.head}, head_format(options_));
   for (const LayerWeights& layer : weights.layers) {
+    linears += backend_->norm_bytes(layer.attn_norm) + backend_->norm_bytes(layer.ffn_norm);
     linears += backend_->linear_bytes({layer.q, layer.k, layer.v}, options_.weight_format);
     linears += backend_->linear_bytes({layer.o}, options_.weight_format);
     linears += backend_->linear_bytes({layer.gate, layer.up}, options_.weight_format);
     linears += backend_->linear_bytes({layer.down}, options_.weight_format);
   }
   memory_.weights = linears;
-  const int64_t fixed = memory_.workspace + linears + backend_->embedding_bytes(weights.embed);
+  const int64_t fixed = memory_.workspace + linears + embedding;
   const int64_t page = backend_->kv_page_bytes(kv_shape_);
   const int64_t available = backend_->memory().available_bytes;
   const int64_t context_pages = (config_.context + kPageTokens - 1) / kPageTokens;

@@ -22,7 +22,7 @@ namespace cuda {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
-constexpr int64_t kReserve = int64_t{512} << 20;  // for kernels' code, recordings and the driver itself
+constexpr int64_t kReserve = int64_t{512} << 20;  // for kernels' code, recordings, the ends of slabs and the driver itself
 
 CudaWorkspace& of(Workspace& work) { return static_cast<CudaWorkspace&>(work); }
 
@@ -35,12 +35,18 @@ class CudaBackend final : public CudaBackendAccess {
   bool batch_independent() const override { return options_.batch_independent; }
   Runtime& runtime() override { return *runtime_; }
   Graphs& graphs() override { return graphs_; }
+  const Pool& pool() const override { return loader_.pool(); }
 
   Status supports(const WorkShape& shape, KvType kv_type) const override;
   int64_t embedding_bytes(const MatrixView& table) const override { return loader_.embedding_bytes(table); }
   int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const override {
     return loader_.linear_bytes(parts, format);
   }
+  bool shares_table(const MatrixView& table, const MatrixView& head, WeightFormat format) const override {
+    return loader_.shares_table(table, head, format);
+  }
+  int64_t norm_bytes(const MatrixView& weight) const override { return loader_.norm_bytes(weight); }
+  int64_t rope_bytes(int32_t head_dim, int32_t context) const override { return loader_.rope_bytes(head_dim, context); }
   int64_t kv_page_bytes(const KvShape& shape) const override { return loader_.kv_page_bytes(shape); }
   int64_t workspace_bytes(const WorkShape& shape) const override { return loader_.workspace_bytes(shape); }
 

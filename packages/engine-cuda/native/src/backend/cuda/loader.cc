@@ -45,6 +45,12 @@ int64_t Loader::linear_bytes(const std::vector<MatrixView>& parts, WeightFormat 
   return random_linear_bytes(random_kind(parts), rows, parts[0].cols);
 }
 
+// At random every matrix has memory of its own: a head's kind is chosen apart from the table's.
+bool Loader::shares_table(const MatrixView& table, const MatrixView& head, WeightFormat format) const {
+  return random_ == nullptr && head.quant == nullptr && head.data == table.data && head.type == table.type &&
+         head.rows == table.rows && format == WeightFormat::kAsStored;
+}
+
 Status Loader::embedding(const MatrixView& table, std::unique_ptr<Embedding>* made) {
   auto embedding = std::make_unique<CudaEmbedding>();
   if (random_ != nullptr) {
@@ -73,8 +79,7 @@ Status Loader::norm(const MatrixView& weight, double eps, std::unique_ptr<Norm>*
 Status Loader::linear(const std::vector<MatrixView>& parts, WeightFormat format,
                       std::unique_ptr<Linear>* made) {
   auto linear = std::make_unique<CudaLinear>();
-  const bool is_table = parts.size() == 1 && parts[0].quant == nullptr && parts[0].data == table_.data &&
-                        parts[0].type == table_.type && parts[0].rows == table_.rows && format == WeightFormat::kAsStored;
+  const bool is_table = parts.size() == 1 && shares_table(table_, parts[0], format);
   if (random_ != nullptr) {
     int64_t rows = 0;
     for (const MatrixView& part : parts) rows += part.rows;

@@ -21,6 +21,10 @@ class Loader {
 
   int64_t embedding_bytes(const MatrixView& table) const;
   int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const;
+  bool shares_table(const MatrixView& table, const MatrixView& head, WeightFormat format) const;
+  int64_t norm_bytes(const MatrixView& weight) const { return Pool::rounded(weight.rows * weight.cols * int64_t{sizeof(float)}); }
+  int64_t rope_bytes(int32_t head_dim, int32_t context) const { return Pool::rounded(int64_t{context} * head_dim * int64_t{sizeof(float)}); }
+  const Pool& pool() const { return pool_; }
   int64_t kv_page_bytes(const KvShape& shape) const;
   int64_t workspace_bytes(const WorkShape& shape) const;
 
