@@ -347,7 +347,7 @@ UNROLL
   }
 };
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     sample_kernel(float* logits, Sampled* sampled, TokenAmount* top, SampleStep step, int32_t vocab) {
   let_next_start();
   wait_for_earlier();
