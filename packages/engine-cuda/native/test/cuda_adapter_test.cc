@@ -195,22 +195,24 @@ TEST(loading_and_unloading_takes_no_memory_for_good) {
   CHECK(device->memory().available_bytes >= after_some - (int64_t{64} << 20));  // slabs that are being filled
 }
 
-TEST(an_adapter_without_room_is_refused_and_leaves_the_model_as_it_was) {
+TEST(an_adapter_without_room_is_refused_and_leaves_the_others_as_they_were) {
   RandomModel model = small_model(180);
-  const LoraAdapter adapter = random_adapter(&model, model.weights, kAll, 600, 181);
+  const LoraAdapter small = random_adapter(&model, model.weights, 0x7e, 4, 181);
   cuda::ShimOptions shim;
   shim.memory_bytes = int64_t{68} << 20;  // two slabs
   const OnDevice on = on_device(model.config, model.weights, small_cache(), {}, std::make_unique<cuda::ShimRuntime>(shim));
   if (!on) return;
-  const Sequence each = sequence(10, 0, 0, 182);
-  const auto before = run(*on.forward, {each});
+  CHECK_OK(on.forward->add_adapter(100, small));
+  const Sequence plain = sequence(10, 0, 0, 182), adapted = sequence(10, 0, 100, 182);
+  const auto before = run(*on.forward, {plain}), with_small = run(*on.forward, {adapted});
+  // Each with higher ranks than the one before, so that what all share has to grow, until something is in the way.
   Status status;
-  for (int32_t id = 1; id < 60 && status.ok(); id++) status = on.forward->add_adapter(id, adapter);
+  for (int32_t id = 1; id < 60 && status.ok(); id++) {
+    status = on.forward->add_adapter(id, random_adapter(&model, model.weights, id % 2 == 0 ? 0x7f : 0x40, 300 * id, 181));
+  }
   CHECK_REASON(status, Reason::kOutOfMemory);
-  CHECK(same_bits(run(*on.forward, {each}), before));
-  Sequence first = each;
-  first.adapter = 1;
-  CHECK(!same_bits(run(*on.forward, {first}), before));
+  CHECK(same_bits(run(*on.forward, {plain}), before));
+  CHECK(same_bits(run(*on.forward, {adapted}), with_small));
 }
 #endif
 

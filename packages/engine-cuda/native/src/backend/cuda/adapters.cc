@@ -113,12 +113,14 @@ Status Adapters::place(int32_t adapter, int32_t* slot) const {
 Status Adapters::make_room(const WeightLoader& loader, int64_t ranks, int64_t outputs, int32_t max_rows) {
   const auto grow = [&](Buffer* buffer, int64_t n, int64_t* room) -> Status {
     if (n <= *room) return {};
-    if (Status status = loader.runtime.wait(); !status.ok()) return status;
-    *buffer = Buffer();  // the old one is of no use, and there may be no room for both
-    *room = 0;
-    Status status = loader.pool.claim(max_rows * n * static_cast<int64_t>(sizeof(float)), "steps with adapters", buffer);
-    if (status.ok()) *room = n;
-    return status;
+    // The old one stays until the new one is there: adapters that are loaded already need one of them.
+    Buffer wider;
+    Status status = loader.pool.claim(max_rows * n * static_cast<int64_t>(sizeof(float)), "steps with adapters", &wider);
+    if (status.ok()) status = loader.runtime.wait();
+    if (!status.ok()) return status;
+    *buffer = std::move(wider);
+    *room = n;
+    return {};
   };
   Status status = grow(&hidden_, ranks, &ranks_);
   return status.ok() ? grow(&sums_, outputs, &outputs_) : status;
