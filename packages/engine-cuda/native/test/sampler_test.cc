@@ -263,6 +263,7 @@ TEST(bad_options_are_named) {
   CHECK_REASON(reason([](SamplingParams& p) { p.repetition_penalty = 0.0f; }), Reason::kBadRequest);
   CHECK_REASON(reason([&](SamplingParams& p) { p.frequency_penalty = nan; }), Reason::kBadRequest);
   CHECK_REASON(reason([](SamplingParams& p) { p.logit_bias = {{10, 1.0f}}; }), Reason::kBadRequest);
+  CHECK_REASON(reason([](SamplingParams& p) { p.logit_bias = {{3, 1.0f}, {4, 1.0f}, {3, 2.0f}}; }), Reason::kBadRequest);
   CHECK(reason([](SamplingParams& p) { p.top_p = 1.5f; }).detail.find("topP") != std::string::npos);
 }
 

@@ -114,8 +114,7 @@ class Backend {
 
   // What an adapter (a number from 1 on) adds to a layer; an empty list takes it away. From the next `begin` on every
   // product with the layer adds it to the rows of spans that name the adapter, before anything else is done with the
-  // sums, and leaves the bits of all other rows as they are. Views are good for the call only. A device does it in two
-  // kernels over the rows sorted by adapter: h = scale * A x, then y += B h in the epilogue of the product.
+  // sums, and leaves the bits of all other rows as they are. Views are good for the call only.
   virtual Status adapt(Linear& linear, int32_t adapter, const std::vector<LowRank>& parts);
 
   // One step. `begin` takes spans that are already checked; `wanted` are the rows (tokens of the step, counted over all
