@@ -110,6 +110,16 @@ TEST(many_rows_in_every_format) {
   });
 }
 
+// 33 to 64 rows: a block of 64 columns, in both depths of its ring.
+TEST(middle_batches_in_every_format) {
+  each_schedule(is_slow(), [] {
+    for (const MatrixOptions& options : kFormats) check_residual({37, 35, 144, 320, 1}, options);
+  });
+  check_residual({64, 64, 128, 1536, 132}, {WeightKind::kInt4, 128, ScaleKind::kF16, false, false});
+  check_residual({40, 40, 136, 1088, 132}, {WeightKind::kFp8, 0, ScaleKind::kF32, false, false});
+  check_residual({40, 40, 128, 1088, 132}, {WeightKind::kTable4, 64, ScaleKind::kF32, false, false});
+}
+
 TEST(inputs_cut_into_slices) {
   each_schedule(is_slow(), [] {
     for (const WeightKind kind : {WeightKind::kBF16, WeightKind::kInt4}) {

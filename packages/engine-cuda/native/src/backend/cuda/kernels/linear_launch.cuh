@@ -3,6 +3,7 @@
 
 #include "gemm.cuh"
 #include "linear.h"
+#include "middle.cuh"
 #include "skinny.cuh"
 
 namespace chasqui::cuda {
@@ -22,6 +23,26 @@ void launch_skinny(const Target& target, const SkinnyPlan& plan, const SkinnyArg
   }
 }
 
+// Rows of a step that a block of 32 columns takes; plans make blocks of 64 at least.
+constexpr int32_t kFewColumns = 32;
+
+template <typename Format>
+void launch_middle(const Target& target, Launch launch, const GemmArguments& arguments) {
+  using Few = Middle<Format, kFewColumns, middle_stages(kFewColumns, false)>;
+  using Deep = Middle<Format, 64, middle_stages(64, true)>;
+  using Shallow = Middle<Format, 64, middle_stages(64, false)>;
+  if (arguments.rows <= kFewColumns && Few::kSharedBytes <= target.limits.shared_per_block) {
+    launch.shared_bytes = Few::kSharedBytes;
+    start(*target.stream, launch, middle_kernel<Format, kFewColumns, middle_stages(kFewColumns, false)>, arguments);
+  } else if (Deep::kSharedBytes <= target.limits.shared_per_block) {
+    launch.shared_bytes = Deep::kSharedBytes;
+    start(*target.stream, launch, middle_kernel<Format, 64, middle_stages(64, true)>, arguments);
+  } else {
+    launch.shared_bytes = Shallow::kSharedBytes;
+    start(*target.stream, launch, middle_kernel<Format, 64, middle_stages(64, false)>, arguments);
+  }
+}
+
 template <typename Format>
 void launch_gemm(const Target& target, const GemmPlan& plan, const GemmArguments& arguments, const char* name) {
   Launch launch;
@@ -29,12 +50,14 @@ void launch_gemm(const Target& target, const GemmPlan& plan, const GemmArguments
   launch.grid = {static_cast<uint32_t>(plan.row_blocks), static_cast<uint32_t>(plan.column_blocks), static_cast<uint32_t>(plan.slices)};
   launch.block.x = kGemmThreads;
   launch.overlaps = true;
-  if (plan.columns == 64) {
-    launch.shared_bytes = Gemm<Format, 64>::kSharedBytes;
-    start(*target.stream, launch, gemm_kernel<Format, 64>, arguments);
-  } else {
+  if (plan.columns == 128) {
     launch.shared_bytes = Gemm<Format, 128>::kSharedBytes;
     start(*target.stream, launch, gemm_kernel<Format, 128>, arguments);
+  } else if constexpr (Format::kPacked) {
+    launch_middle<Format>(target, launch, arguments);
+  } else {
+    launch.shared_bytes = Gemm<Format, 64>::kSharedBytes;
+    start(*target.stream, launch, gemm_kernel<Format, 64>, arguments);
   }
 }
 
