@@ -9,13 +9,6 @@
 namespace chasqui::cuda {
 namespace {
 
-template <typename Body>
-void with_hopper(const Body& body) {
-  asks_for_hopper() = true;
-  each_schedule(is_slow(), body);
-  asks_for_hopper() = false;
-}
-
 // ---- layouts ----
 
 // The PTX manual draws a swizzle of 128 bytes as eight rows of eight 16-byte pieces, piece p of row r where p xor r was; that of

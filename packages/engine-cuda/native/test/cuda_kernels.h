@@ -180,6 +180,13 @@ inline void ask_for_hopper(const TestDevice& device, Target* target) {
   target->limits.shared_per_sm = DeviceLimits{}.shared_per_sm;
 }
 
+template <typename Body>
+void with_hopper(const Body& body) {
+  asks_for_hopper() = true;
+  each_schedule(is_slow(), body);
+  asks_for_hopper() = false;
+}
+
 // Where launches go, with scratch memory that is full of NaN. As if the device had `sms` multiprocessors, so that small
 // matrices are cut as large ones are.
 struct Work {

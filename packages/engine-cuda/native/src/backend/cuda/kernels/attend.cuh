@@ -47,6 +47,9 @@ inline AttendArguments attend_arguments(const Target& target, const ModelShape& 
   return arguments;
 }
 
+// The sibling of attend_prefill on Hopper; false: not on this device or not for this cache, and nothing was launched.
+bool attend_prefill_wgmma(const Target& target, const ModelShape& shape, int32_t tiles, const DeviceKv& kv, const AttendArguments& arguments);
+
 template <KvKind kKind, int kDim>
 struct KvTile {
   static constexpr int kElement = kKind == KvKind::kBF16 ? 2 : 1;

@@ -221,6 +221,7 @@ void attend_prefill(const Target& target, const ModelShape& shape, const Step& s
   launch.block.x = kWarps * 32;
   launch.overlaps = true;
   const AttendArguments arguments = attend_arguments(target, shape, step, kv, layer, work);
+  if (target.untried && attend_prefill_wgmma(target, shape, tiles, kv, arguments)) return;
   if (kv.kind == KvKind::kBF16) {
     launch.kernel = shape.head_dim == 128 ? "attend_prefill128_bf16" : "attend_prefill64_bf16";
     if (shape.head_dim == 128) return launch_prefill<KvKind::kBF16, 128>(target, launch, arguments);
