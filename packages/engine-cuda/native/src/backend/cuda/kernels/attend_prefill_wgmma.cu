@@ -85,7 +85,7 @@ struct PrefillHopper {
 
   DEVICE int32_t pair_of(uint32_t row) const { return static_cast<int32_t>(warp * 16 + row); }
   DEVICE int64_t head_at(int32_t pair) const {
-    return (static_cast<int64_t>(first_row + pair / group) * a.n_heads + kv_head * group + pair % group) * kDim;
+    return head_place(a, first_row + pair / group, kv_head, pair % group, kDim);
   }
   DEVICE void release(uint64_t* empty) const {
     if (lane == 0) phase_arrive(empty);
@@ -191,12 +191,7 @@ UNROLL
     for (int side = 0; side < 2; side++) {
       const int32_t pair = pair_of(g + side * 8);
       const float scale = a.value_scale / quad_sum(sum[side]);
-      if (pair >= n_pairs) continue;
-      uint16_t* out = a.out + head_at(pair) + t * 2;
-UNROLL
-      for (int i = 0; i < kTiles; i++) {
-        *reinterpret_cast<uint32_t*>(out + i * 8) = bf16_pair(values[i][side * 2] * scale, values[i][side * 2 + 1] * scale);
-      }
+      if (pair < n_pairs) KvTile<KvKind::kBF16, kDim>::store_row(a.out + head_at(pair), t, values, side, scale);
     }
   }
 

@@ -28,18 +28,18 @@ constexpr int32_t kFewColumns = 32;
 
 template <typename Format>
 void launch_middle(const Target& target, Launch launch, const GemmArguments& arguments) {
-  using Few = Middle<Format, kFewColumns, middle_stages(kFewColumns, false)>;
-  using Deep = Middle<Format, 64, middle_stages(64, true)>;
-  using Shallow = Middle<Format, 64, middle_stages(64, false)>;
-  if (arguments.rows <= kFewColumns && Few::kSharedBytes <= target.limits.shared_per_block) {
-    launch.shared_bytes = Few::kSharedBytes;
-    start(*target.stream, launch, middle_kernel<Format, kFewColumns, middle_stages(kFewColumns, false)>, arguments);
-  } else if (Deep::kSharedBytes <= target.limits.shared_per_block) {
-    launch.shared_bytes = Deep::kSharedBytes;
-    start(*target.stream, launch, middle_kernel<Format, 64, middle_stages(64, true)>, arguments);
+  constexpr int kFew = middle_stages(Format::kKind, kFewColumns, false);
+  constexpr int kDeep = middle_stages(Format::kKind, 64, true), kShallow = middle_stages(Format::kKind, 64, false);
+  const auto fits = [&](int32_t bytes) { return bytes <= target.limits.shared_per_block; };
+  if (arguments.rows <= kFewColumns && fits(Middle<Format, kFewColumns, kFew>::kSharedBytes)) {
+    launch.shared_bytes = Middle<Format, kFewColumns, kFew>::kSharedBytes;
+    start(*target.stream, launch, middle_kernel<Format, kFewColumns, kFew>, arguments);
+  } else if (fits(Middle<Format, 64, kDeep>::kSharedBytes)) {
+    launch.shared_bytes = Middle<Format, 64, kDeep>::kSharedBytes;
+    start(*target.stream, launch, middle_kernel<Format, 64, kDeep>, arguments);
   } else {
-    launch.shared_bytes = Shallow::kSharedBytes;
-    start(*target.stream, launch, middle_kernel<Format, 64, middle_stages(64, false)>, arguments);
+    launch.shared_bytes = Middle<Format, 64, kShallow>::kSharedBytes;
+    start(*target.stream, launch, middle_kernel<Format, 64, kShallow>, arguments);
   }
 }
 

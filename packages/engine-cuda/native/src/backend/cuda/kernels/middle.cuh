@@ -11,8 +11,11 @@
 
 namespace chasqui::cuda {
 
-// Stages: as many as fit beside each other on most chips, or deep ones where a block may have so much memory.
-constexpr int middle_stages(int columns, bool is_deep) { return columns == 32 ? 4 : is_deep ? 6 : 3; }
+// Stages: many where a block may have so much memory, or as many as the tile kernel has.
+constexpr int middle_stages(WeightKind kind, int columns, bool is_deep) {
+  if (columns == 32) return 4;
+  return is_deep ? 6 : gemm_stages(kind);
+}
 
 template <typename Format, int kColumns, int kRing>
 struct Middle : Gemm<Format, kColumns> {
