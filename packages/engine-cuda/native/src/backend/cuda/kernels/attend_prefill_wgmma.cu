@@ -17,7 +17,6 @@ constexpr int kConsumers = 8;  // warps
 constexpr int kThreads = (kConsumers + 4) * 32;
 constexpr int kSpan = 128;     // positions of a stage
 constexpr int kStages = 2;
-constexpr int kColumns = kSpan / 8;
 constexpr int kHalfBytes = kSpan * 128;  // of 64 dimensions
 constexpr int kAlign = 1024;
 
@@ -30,7 +29,7 @@ template <int kDim>
 struct PrefillHopper {
   static constexpr int kHalves = kDim / 64, kTurns = kDim / 16, kTiles = kDim / 8;
   static constexpr int kStageBytes = kHalves * kHalfBytes;  // of keys, and of values
-  static constexpr int kPages = kSpan / kPage;
+  static constexpr int kPages = kSpan / kPage, kColumns = kSpan / 8;
 
   const AttendArguments& a;
   const TensorMap& keys;

@@ -11,7 +11,7 @@ namespace chasqui::cuda {
 #ifdef CHASQUI_SHIM
 constexpr int kTensorMapAlign = 8;  // copies of arguments are aligned to no more
 #else
-constexpr int kTensorMapAlign = 64;
+constexpr int kTensorMapAlign = 128;
 #endif
 
 struct alignas(kTensorMapAlign) TensorMap {
