@@ -134,7 +134,10 @@ TEST(kernels_of_hopper_are_chosen_by_chip_and_rows) {
     o_residual(target, shape, step, rows, linear_of(kind, shape.dim, shape.dim), {});
     attend_prefill(target, shape, step, 4, {nullptr, nullptr, kv_kind, 32, 4096}, 0, {});
     std::string all;
-    for (const Launch& launch : stream.launches) all += std::string(launch.kernel) + " ";
+    for (const Launch& launch : stream.launches) {
+      all += launch.kernel;
+      all += ' ';
+    }
     return all;
   };
   using enum WeightKind;
