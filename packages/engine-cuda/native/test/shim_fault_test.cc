@@ -53,11 +53,32 @@ Bytes feed_forward(int32_t rows, const MatrixOptions& options, int32_t sms) {
   return bytes_of(device.get(activations.x, static_cast<int64_t>(rows) * kDim));
 }
 
-Bytes attention(int32_t position, int32_t n_rows, KvKind kind, bool prefill) {
+// x += W attended by Hopper's products, two tiles to a block and more steps than stages.
+Bytes hopper_product(const MatrixOptions& options) {
+  constexpr int32_t kRows = 130, kOut = 136, kIn = 896;
+  asks_for_hopper() = true;
+  QuickRandom random(6);
+  TestDevice device;
+  TestMatrix matrix;
+  make_matrix(device, &random, &matrix, kOut, kIn, options);
+  const ModelShape shape{kOut, kIn, 2, 1, 64, 64};
+  const Work work(device, shape, kRows, 1, 1);
+  asks_for_hopper() = false;
+  const TestStep step(device, kRows, kRows, 64);
+  Activations activations;
+  activations.x = device.put(random_floats(&random, static_cast<int64_t>(kRows) * kOut, 0.0f, 1.0f));
+  activations.attended = device.put(random_bf16(&random, static_cast<int64_t>(kRows) * kIn));
+  o_residual(work.target, shape, step.step, kRows, matrix.linear, activations);
+  return bytes_of(device.get(activations.x, static_cast<int64_t>(kRows) * kOut));
+}
+
+Bytes attention(int32_t position, int32_t n_rows, KvKind kind, bool prefill, bool hopper = false) {
   const ModelShape shape{64, 64, 4, 1, 64, 64};
   QuickRandom random(9);
   TestDevice device;
+  asks_for_hopper() = hopper;
   const Work work(device, shape, n_rows, 1, 20);
+  asks_for_hopper() = false;
   const int32_t end = position + n_rows, n_pages = (end + kPage - 1) / kPage;
   std::vector<int32_t> positions, starts(static_cast<size_t>(n_rows)), pages, rows;
   for (int32_t i = 0; i < n_rows; i++) positions.push_back(position + i), rows.push_back(i);
@@ -75,7 +96,10 @@ Bytes attention(int32_t position, int32_t n_rows, KvKind kind, bool prefill) {
   kv.n_pages = n_pages;
   const int64_t elements = static_cast<int64_t>(n_pages) * kPage * 64;
   kv.keys = device.put(random_bf16(&random, elements));
-  kv.values = device.put(random_bf16(&random, elements));
+  std::vector<uint16_t> values = random_bf16(&random, elements);
+  // What lies behind the end must not matter: of the last page, which is page 0, from slot end % 16 on.
+  if (kind == KvKind::kBF16 && end % kPage != 0) std::fill(values.begin() + end % kPage * 64, values.begin() + kPage * 64, uint16_t{0x7fc0});
+  kv.values = device.put(values);
   Activations activations;
   activations.q = device.put(random_bf16(&random, static_cast<int64_t>(n_rows) * 256, 2.0f));
   activations.attended = device.room<uint16_t>(static_cast<int64_t>(n_rows) * 256);
@@ -184,6 +208,10 @@ std::vector<Scene> scenes() {
       {"prefill, bf16", [] { return attention(230, 30, KvKind::kBF16, true); }},
       {"prefill, fp8", [] { return attention(170, 17, KvKind::kFp8, true); }},
       {"adapted, norm and skinny", [] { return adapted(); }},
+      {"middle batch, int4", [=] { return feed_forward(40, int4, 1); }},
+      {"hopper, bf16", [=] { return hopper_product(bf16); }},
+      {"hopper, fp8", [=] { return hopper_product({WeightKind::kFp8, 128, ScaleKind::kF32, false, false}); }},
+      {"prefill on hopper", [] { return attention(230, 30, KvKind::kBF16, true, true); }},
       {"sampler", [] { return sampling(); }},
   };
 }
@@ -265,6 +293,7 @@ TEST(all_schedules_give_the_same_bits) {
 
 TEST(a_missing_barrier_is_noticed) { check_faults(Fault::kNoBarrier, "missing barrier"); }
 TEST(a_short_wait_is_noticed) { check_faults(Fault::kShortWait, "short wait"); }
+TEST(a_missing_wait_for_a_phase_is_noticed) { check_faults(Fault::kNoPhase, "missing wait for a phase"); }
 TEST(a_lane_that_stays_away_is_noticed) { check_faults(Fault::kDivergentLane, "absent lane at operation"); }
 
 TEST_MAIN()

@@ -13,6 +13,8 @@ namespace chasqui::cuda {
 
 namespace {
 
+constexpr int32_t kPortableRows = 128;
+
 WeightSource source_of(const DeviceLinear& linear, const RowMap& map) {
   WeightSource source;
   source.codes = linear.codes;
@@ -82,6 +84,14 @@ void multiply_few(const Target& target, int32_t rows, const DeviceLinear& linear
   skinny(target, linear, plan, arguments);
 }
 
+// Tiles of Hopper's own kernels are wide: fewer rows are left to the portable ones.
+bool multiply_on_hopper(const Target& target, int32_t rows, const DeviceLinear& linear, const GemmArguments& arguments) {
+  if (!target.untried || rows <= kPortableRows) return false;
+  if (linear.kind == WeightKind::kBF16) return gemm_wgmma(target, arguments);
+  if (linear.kind == WeightKind::kFp8) return gemm_wgmma_fp8(target, arguments);
+  return false;
+}
+
 void multiply_many(const Target& target, int32_t rows, const DeviceLinear& linear, const RowMap& map, const uint16_t* input,
                    const Ending& ending) {
   const GemmPlan plan = gemm_plan(linear, rows, target.limits);
@@ -93,7 +103,7 @@ void multiply_many(const Target& target, int32_t rows, const DeviceLinear& linea
   arguments.partials = target.scratch.partials;
   arguments.counters = target.scratch.counters;
   arguments.ending = ending;
-  if (target.untried && linear.kind == WeightKind::kBF16 && rows > 128 && gemm_wgmma(target, arguments)) return;
+  if (multiply_on_hopper(target, rows, linear, arguments)) return;
   gemm(target, linear, plan, arguments);
 }
 

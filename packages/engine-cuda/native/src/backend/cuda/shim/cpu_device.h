@@ -32,6 +32,7 @@ enum class Fault : uint8_t {
   kNoBarrier,      // __syncthreads does nothing
   kShortWait,      // a wait for copies leaves one more group under way
   kDivergentLane,  // one lane stays away from an operation of its warp
+  kNoPhase,        // a wait for a phase returns at once
 };
 
 struct Schedule {
