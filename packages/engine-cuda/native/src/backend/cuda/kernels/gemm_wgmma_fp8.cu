@@ -16,8 +16,8 @@ namespace {
 struct HopperFp8 {
   static constexpr int kColumns = 128, kStages = 6, kStep = 128;
   static constexpr int kWeightBytes = kHopperRows * 128, kStageBytes = kWeightBytes + kColumns * 128;
-  static constexpr int kInputHalf = kColumns * 64;  // bytes of 64 inputs of all columns
-  static constexpr bool kQuantisesInputs = true;
+  [[maybe_unused]] static constexpr int kInputHalf = kColumns * 64;  // bytes of 64 inputs of all columns
+  [[maybe_unused]] static constexpr bool kQuantisesInputs = true;
 
 #ifdef CHASQUI_HOPPER
   // Two steps of eight rows are 16 rows of 64 bytes below each other.
