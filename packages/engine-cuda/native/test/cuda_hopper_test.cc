@@ -96,7 +96,7 @@ TEST(every_tile_comes_once_and_bands_stay_together) {
 
 // ---- products ----
 
-TEST(bf16_products) {
+TEST(hopper_bf16_products) {
   with_hopper([] {
     check_residual({150, 141, 272, 64, 3}, kPlain);    // fewer steps than stages
     check_residual({300, 290, 400, 384, 3}, kPlain);   // several tiles to a block, columns that are not live
@@ -104,7 +104,7 @@ TEST(bf16_products) {
   });
 }
 
-TEST(bf16_products_with_every_ending) {
+TEST(hopper_bf16_products_with_every_ending) {
   with_hopper([] {
     check_gate({140, 133, 2 * 72, 192, 3}, kPlain);
     check_gate({140, 140, 2 * 64, 128, 3}, {WeightKind::kBF16, 0, ScaleKind::kF32, false, true});
@@ -114,7 +114,7 @@ TEST(bf16_products_with_every_ending) {
   });
 }
 
-TEST(fp8_products) {
+TEST(hopper_fp8_products) {
   with_hopper([] {
     check_residual({150, 141, 272, 128, 3}, {WeightKind::kFp8, 0, ScaleKind::kF32, false, false});
     check_residual({270, 262, 144, 1152, 2}, {WeightKind::kFp8, 128, ScaleKind::kBF16, false, false});
@@ -124,7 +124,7 @@ TEST(fp8_products) {
 }
 
 // Left to the sibling: an odd number of packed steps, groups within a stage.
-TEST(fp8_products_that_the_tile_kernel_keeps) {
+TEST(hopper_leaves_fp8_products_to_the_tile_kernel) {
   asks_for_hopper() = true;
   QuickRandom random(1);
   TestDevice device;

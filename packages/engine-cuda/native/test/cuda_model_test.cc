@@ -3,7 +3,11 @@
 // run there; elsewhere the same backend and kernels run on a CPU in its place.
 #include "cuda_model.h"
 
+#include "cuda_kernels.h"
 #include "quantised_weights.h"
+#ifdef CHASQUI_SHIM
+#include "src/backend/cuda/device_runtime_shim.h"
+#endif
 #include "src/engine/stepper.h"
 
 using namespace cuda_model;
@@ -287,6 +291,37 @@ TEST(the_trained_model_writes_what_it_writes_on_the_cpu) {
   if (!on) return;
   const auto got = write(std::move(on.forward), prompts, 24);
   for (size_t i = 0; i < prompts.size(); i++) CHECK(got[i] == want[i]);
+}
+
+// Of a device that has Hopper's instructions; null: whatever this build has.
+static std::unique_ptr<cuda::Runtime> hopper_runtime() {
+#ifdef CHASQUI_SHIM
+  cuda::ShimOptions options;
+  options.limits = {};
+  options.limits.sms = 4;
+  return std::make_unique<cuda::ShimRuntime>(options);
+#else
+  return nullptr;
+#endif
+}
+
+// A prompt in chunks of which one begins in the middle, long enough for Hopper's kernels. e4m3 products round their inputs.
+TEST(models_on_hopper_agree_with_the_portable_kernels) {
+  if (!cuda::may_use_hopper()) return check::skip("kernels for Hopper alone are checked with CHASQUI_HOPPER=1");
+  for (const WeightFormat format : {WeightFormat::kAsStored, WeightFormat::kFp8}) {
+    const RandomModel model = random_model(config(4, 1, 128, 256, 384), DType::kBF16, 41);
+    LlamaOptions options = small_cache();
+    options.weight_format = format;
+    const OnDevice portable = on_device(model.config, model.weights, options);
+    const OnDevice hopper = on_device(model.config, model.weights, options, {.untried = true}, hopper_runtime());
+    if (!portable || !hopper) return;
+    const std::vector<int32_t> tokens = random_tokens(310, model.config.vocab, 42);
+    const auto pages = pages_from(3, 310);
+    const double apart = relative_rms(run_chunks(*hopper.forward, tokens, 170, pages), run_chunks(*portable.forward, tokens, 170, pages));
+    std::printf("  format %d: relative RMS %.1e\n", static_cast<int>(format), apart);
+    CHECK_NEAR(apart, 0.0, format == WeightFormat::kFp8 ? 0.15 : 0.02);
+    CHECK(apart > 0.0);  // other kernels have run
+  }
 }
 
 TEST_MAIN()

@@ -9,9 +9,10 @@ namespace {
 struct HopperBF16 {
   static constexpr int kColumns = 256, kStages = 4, kStep = 64;
   static constexpr int kWeightBytes = kHopperRows * 128, kStageBytes = kWeightBytes + kColumns * 128;
-  static constexpr bool kQuantisesInputs = false;
 
 #ifdef CHASQUI_HOPPER
+  static constexpr bool kQuantisesInputs = false;
+
   DEVICE static void copy_run(const HopperArguments& a, const TensorMap& map, uint8_t* to, int32_t row, int32_t step, uint64_t* full) {
     copy_box(to, map, step * kStep, row < 0 ? a.gemm.weights.out : row, full);
   }

@@ -16,10 +16,11 @@ namespace {
 struct HopperFp8 {
   static constexpr int kColumns = 128, kStages = 6, kStep = 128;
   static constexpr int kWeightBytes = kHopperRows * 128, kStageBytes = kWeightBytes + kColumns * 128;
+
+#ifdef CHASQUI_HOPPER
   static constexpr int kInputHalf = kColumns * 64;  // bytes of 64 inputs of all columns
   static constexpr bool kQuantisesInputs = true;
 
-#ifdef CHASQUI_HOPPER
   // Two steps of eight rows are 16 rows of 64 bytes below each other.
   DEVICE static void copy_run(const HopperArguments& a, const TensorMap& map, uint8_t* to, int32_t row, int32_t step, uint64_t* full) {
     const int32_t eight = row < 0 ? (a.gemm.weights.out + 15) / 16 * 2 : row / 8;
