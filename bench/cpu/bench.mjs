@@ -1,6 +1,10 @@
 // Our engine beside node-llama-cpp on the CPU: the same random weights of the shape of Llama 3.2 1B, in one run, in turns.
 //
-//   pnpm bench:cpu [--quick] [--json] [--formats bf16,q8_0,q4_0] [--threads 1,2] [--contexts 128,4096] [--rounds 5]
+//   pnpm bench:cpu [--quick] [--json] [--formats bf16,q8_0,q4_0] [--threads 1,2] [--phases decode,prefill]
+//                  [--contexts 128,4096] [--rounds 5]
+//
+// Each phase of a format and number of threads is written to the results as soon as it is measured, so a run may be cut
+// short or be made in parts: `--formats q4_0 --threads 2 --phases decode --contexts 4096` is one of them.
 //
 // The peer is installed under bench/tmp/cpu-peer with npm, outside the workspace; the model files (7 GB) are made beside
 // it. Each engine is a process of its own that waits while the other works. A round measures both, one after the other;
@@ -30,6 +34,7 @@ const formats = list("formats", ["bf16", "q8_0", "q4_0"])
 const threadCounts = list("threads", ["1", "2"]).map(Number)
 const contexts = list("contexts", quick ? ["128"] : ["128", "4096"]).map(Number)
 const prefillLength = quick ? 128 : 512
+const phases = list("phases", ["decode", "prefill"])
 const rounds = Number(list("rounds", [quick ? 3 : 5])[0])
 const steps = quick ? 8 : 24
 const engines = ["chasqui", "node-llama-cpp"]
@@ -42,13 +47,12 @@ if (flag("json"))
   for (const { engine, format, threads, phase, context, ...figures } of rows)
     console.log(JSON.stringify({ engine, format, threads, phase, context, ...figures }))
 else table(rows)
-record(rows)
 
 // ---- one format and number of threads ----
 
 async function compare(format, threads) {
   const files = { chasqui: safetensorsFolder(peer), "node-llama-cpp": ggufFile(peer, format) }
-  const longest = Math.max(prefillLength, ...contexts) + 512
+  const longest = Math.max(prefillLength, ...(phases.includes("decode") ? contexts : [])) + 512
   const workers = {}
   for (const engine of engines) {
     workers[engine] = new EngineProcess()
@@ -64,33 +68,34 @@ async function compare(format, threads) {
     console.error(`${format}, ${threads} threads: ${engine} on ${opened.device} is loaded`)
   }
   const limits = [machineLimits(threads)]
-  const jobs = [
-    ...contexts.map((context) => ({ op: "decode", context, steps })),
-    { op: "prefill", length: prefillLength },
-  ]
-  const measured = []
-  for (const job of jobs) {
-    if (job.op === "decode") for (const engine of engines) await workers[engine].ask({ ...job, steps: 2 }) // fills the cache
-    for (let round = 0; round < rounds; round++) {
-      const order = round % 2 === 0 ? engines : engines.toReversed()
-      for (const engine of order) measured.push({ job, round, engine, ...(await workers[engine].ask(job)) })
-    }
+  const rows = []
+  for (const job of jobs()) {
+    const measured = await measure(workers, job)
+    limits.push(machineLimits(threads))
+    const best = Object.fromEntries(
+      Object.keys(limits[0]).map((name) => [name, Math.max(...limits.map((each) => each[name]))]),
+    )
+    const lines = summary(format, threads, job, measured, best, files)
+    record(lines)
+    rows.push(...lines)
   }
-  limits.push(machineLimits(threads))
   for (const engine of engines) workers[engine].close()
-  const best = Object.fromEntries(
-    Object.keys(limits[0]).map((name) => [name, Math.max(...limits.map((each) => each[name]))]),
-  )
-  return jobs.flatMap((job) =>
-    summary(
-      format,
-      threads,
-      job,
-      measured.filter((each) => each.job === job),
-      best,
-      files,
-    ),
-  )
+  return rows
+}
+
+function jobs() {
+  const decode = contexts.map((context) => ({ op: "decode", context, steps }))
+  return [...decode, { op: "prefill", length: prefillLength }].filter((job) => phases.includes(job.op))
+}
+
+async function measure(workers, job) {
+  const measured = []
+  if (job.op === "decode") for (const engine of engines) await workers[engine].ask({ ...job, steps: 2 }) // fills the cache
+  for (let round = 0; round < rounds; round++) {
+    const order = round % 2 === 0 ? engines : engines.toReversed()
+    for (const engine of order) measured.push({ round, engine, ...(await workers[engine].ask(job)) })
+  }
+  return measured
 }
 
 function summary(format, threads, job, measured, limits, files) {

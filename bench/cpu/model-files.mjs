@@ -275,8 +275,9 @@ class GgufHeader {
     const all = [...tokens, ...special]
     this.#pair("tokenizer.ggml.model", 8, string("gpt2"))
     this.#pair("tokenizer.ggml.pre", 8, string("llama-bpe"))
-    this.#pair("tokenizer.ggml.tokens", 9, u32(8), u64(all.length), ...all.map(string))
-    this.#pair("tokenizer.ggml.token_type", 9, u32(5), u64(all.length), ...all.map((_, i) => u32(i < plain ? 1 : 3)))
+    const types = Buffer.concat(all.map((_, i) => u32(i < plain ? 1 : 3)))
+    this.#pair("tokenizer.ggml.tokens", 9, u32(8), u64(all.length), Buffer.concat(all.map(string)))
+    this.#pair("tokenizer.ggml.token_type", 9, u32(5), u64(all.length), types)
     this.#pair("tokenizer.ggml.merges", 9, u32(8), u64(1), string("Ġ t"))
     this.#pair("tokenizer.ggml.bos_token_id", 4, u32(plain))
     this.#pair("tokenizer.ggml.eos_token_id", 4, u32(plain + 1))

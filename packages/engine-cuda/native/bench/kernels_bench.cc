@@ -43,11 +43,12 @@ int main(int argc, char** argv) {
     return 1;
   }
   constexpr int64_t kSteps = 512;                // of k: a stretch
-  constexpr int64_t kStream = int64_t{96} << 20;  // bytes read from memory
+  constexpr int64_t kStream = int64_t{256} << 20;  // bytes read from memory, round and round: more than any cache
   Memory stream;
   if (!stream.claim(kStream + (1 << 16), "the stream").ok()) return 1;
   std::memset(stream.as<char>(), 0, static_cast<size_t>(stream.bytes()));
   std::vector<float> a(kSteps * kMaxTileRows, 0.0f), c(kPanel * kMaxTileRows);
+  int64_t at = 0;
   const char* names[kWeightTypes] = {"f32", "f16", "bf16", "int8", "int4"};
   const int64_t bits[kWeightTypes] = {32, 16, 16, 8, 4};  // scales are left out
   std::printf("%s\n%-6s %5s %10s %10s %10s\n", kernels->name, "type", "rows", "G/s", "stream", "GB/s");
@@ -60,7 +61,6 @@ int main(int argc, char** argv) {
       const double work = 2.0 * kSteps * kPanel * rows;
       const double cached = least(60, 20, [&] { tile(a.data(), stream.as<char>(), kSteps, c.data(), kPanel); });
       const int64_t stretch = kSteps * kPanel * bits[type] / 8;
-      int64_t at = 0;
       const double streamed = least(60, 16, [&] {
         tile(a.data(), stream.as<char>() + at, kSteps, c.data(), kPanel);
         at = at + 2 * stretch <= kStream ? at + stretch : 0;

@@ -159,7 +159,7 @@ TEST(row_blocks_cover_all_rows_evenly) {
         CHECK_EQ(blocks.first(block), next);
         CHECK(blocks.size(block) >= 1 && blocks.size(block) <= most);
         CHECK(blocks.size(block) >= rows / blocks.count);
-        next += blocks.size(block);
+        for (; next < blocks.first(block) + blocks.size(block); next++) CHECK_EQ(blocks.of(next), block);
       }
       CHECK_EQ(next, rows);
     }

@@ -93,7 +93,11 @@ void LowRankStep::shrink(ThreadPool& pool, const Kernels& kernels, const PackedR
   const RowBlocks& blocks = input.blocks;
   hidden_.resize(static_cast<size_t>(blocks.rows * stride_));
   // A block is multiplied once for each adapter that it has rows of; rows of others are computed and left.
-  pool.run(blocks.count, [&](int32_t block, int32_t thread) {
+  int64_t nanoseconds = 0;
+  for (const Adaptation* adaptation : of_row_) {
+    if (adaptation != nullptr) nanoseconds += nanoseconds_of(adaptation->shrink, *input.product, 1);
+  }
+  pool.run_on(pool.threads_for(nanoseconds), blocks.count, [&](int32_t block, int32_t thread) {
     float* c = scratch + thread * kMultiplyScratch;
     const int32_t first = blocks.first(block);
     const Adaptation* previous = nullptr;

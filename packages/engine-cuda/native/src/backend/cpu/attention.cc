@@ -14,6 +14,7 @@ namespace chasqui::cpu {
 namespace {
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
+constexpr int64_t kMultiplicationsOfNs = 16;  // of one thread, about
 constexpr int32_t kPagesOfBlock = kAttendBlock / kPageTokens;
 
 int32_t rounded_width(int32_t head_dim) { return (head_dim + kKvTile - 1) / kKvTile * kKvTile; }
@@ -91,6 +92,7 @@ Status Attention::plan(const std::vector<BatchSpan>& spans) {
   merges_.clear();
   first_rows_.clear();
   partial_floats_ = 0;
+  nanoseconds_ = 0;
   int32_t row = 0;
   for (size_t i = 0; i < spans.size(); i++) {
     first_rows_.push_back(row);
@@ -113,6 +115,7 @@ void Attention::plan_span(const BatchSpan& span, int32_t index) {
     task.first_token = first;
     task.n_tokens = std::min(tokens, span.n_tokens - first);
     const int32_t length = span.position + first + task.n_tokens;
+    nanoseconds_ += static_cast<int64_t>(task.n_tokens) * shape_.n_heads * length * width_ * 2 / kMultiplicationsOfNs;
     const int32_t segments = (length + kAttendSegment - 1) / kAttendSegment;
     const bool shared = segments > 1 && span.n_tokens <= tokens;
     for (task.kv_head = 0; task.kv_head < shape_.n_kv_heads; task.kv_head++) {
@@ -138,7 +141,7 @@ void Attention::plan_span(const BatchSpan& span, int32_t index) {
 void Attention::run(ThreadPool& pool, const Kernels& kernels, const PagedCache& cache, int32_t layer,
                     const std::vector<BatchSpan>& spans, const float* q, int64_t q_stride, float* out,
                     int64_t out_stride) {
-  pool.run(static_cast<int32_t>(tasks_.size()), [&](int32_t index, int32_t thread) {
+  pool.run_on(pool.threads_for(nanoseconds_), static_cast<int32_t>(tasks_.size()), [&](int32_t index, int32_t thread) {
     const AttendTask& task = tasks_[static_cast<size_t>(index)];
     const BatchSpan& span = spans[static_cast<size_t>(task.span)];
     Scratch scratch = scratch_of(thread);
@@ -159,7 +162,7 @@ void Attention::run(ThreadPool& pool, const Kernels& kernels, const PagedCache& 
     write(scratch.total, task, out + first_row * out_stride, out_stride);
   });
   if (merges_.empty()) return;
-  pool.run(static_cast<int32_t>(merges_.size()), [&](int32_t index, int32_t) {
+  pool.run_on(pool.threads_for(partial_floats_), static_cast<int32_t>(merges_.size()), [&](int32_t index, int32_t) {
     const AttendMerge& each = merges_[static_cast<size_t>(index)];
     const int32_t rows = rows_of(each.task);
     float* parts = partials_.as<float>() + each.partial;

@@ -106,6 +106,7 @@ class Attention {
   int32_t max_rows_ = 0;         // of a task
   int64_t scratch_floats_ = 0;   // of one thread
   int64_t partial_floats_ = 0;   // of this step
+  int64_t nanoseconds_ = 0;      // of this step's tasks on one thread, about
   Memory scratch_;
   Memory partials_;
   std::vector<AttendTask> tasks_;

@@ -72,9 +72,6 @@ class CpuBackend final : public Backend {
   void copy_page(KvCache& cache, int32_t from, int32_t to, int32_t n_tokens) override;
 
  private:
-  // body(row) for each row; `work_per_row` elements are touched by it.
-  template <typename Body>
-  void each_row(int32_t rows, int64_t work_per_row, const Body& body);
   // Packs and multiplies all rows of the step, with what their adapters add.
   template <typename RowOf, typename Done>
   void product(CpuWorkspace& work, const PanelLinear& linear, const CpuNorm* norm, const RowOf& row_of, const Done& done);
@@ -191,7 +188,7 @@ Status CpuBackend::begin(Workspace& workspace, const std::vector<BatchSpan>& spa
 void CpuBackend::fill_rope(CpuRope& rope, int32_t positions) {
   if (positions <= rope.positions) return;
   const int32_t first = rope.positions;
-  each_row(positions - first, rope.width() * 32, [&](int32_t i) {
+  each_row(pool_, positions - first, rope.width() * 16, [&](int32_t i, int32_t) {
     float* row = rope.table.as<float>() + (first + i) * rope.width();
     for (size_t j = 0; j < rope.frequencies.size(); j++) {
       const double angle = (first + i) * rope.frequencies[j];
@@ -200,18 +197,6 @@ void CpuBackend::fill_rope(CpuRope& rope, int32_t positions) {
     }
   });
   rope.positions = positions;
-}
-
-template <typename Body>
-void CpuBackend::each_row(int32_t rows, int64_t work_per_row, const Body& body) {
-  if (rows * work_per_row < kSharedWork) {
-    for (int32_t row = 0; row < rows; row++) body(row);
-    return;
-  }
-  const int32_t run = static_cast<int32_t>(std::max<int64_t>(1, kSharedWork / 4 / work_per_row));
-  pool_.run((rows + run - 1) / run, [&](int32_t chunk, int32_t) {
-    for (int32_t row = chunk * run; row < std::min(rows, (chunk + 1) * run); row++) body(row);
-  });
 }
 
 template <typename RowOf, typename Done>
@@ -237,7 +222,7 @@ void CpuBackend::embed(Workspace& workspace, const Embedding& embedding) {
   const MatrixView& table = static_cast<const CpuEmbedding&>(embedding).table;
   const int64_t dim = work.shape.dim;
   const int64_t width = dtype_bytes(table.type);
-  each_row(work.rows(), dim * 4, [&](int32_t row) {
+  each_row(pool_, work.rows(), dim, [&](int32_t row, int32_t) {
     const char* from = static_cast<const char*>(table.data) + work.tokens[static_cast<size_t>(row)] * dim * width;
     load_elements(from, table.type, dim, work.x.as<float>() + row * dim);
   });
@@ -256,7 +241,7 @@ void CpuBackend::norm_qkv_rope_store(Workspace& workspace, const Norm& norm, con
     std::memcpy(out + row * work.qkv_dim() + first, sums, static_cast<size_t>(count * kFloat));
   });
   auto& cache = static_cast<PagedCache&>(kv);
-  each_row(work.rows(), work.qkv_dim() * 2, [&](int32_t row) { rope_store(work, cache, layer, row); });
+  each_row(pool_, work.rows(), work.qkv_dim(), [&](int32_t row, int32_t) { rope_store(work, cache, layer, row); });
 }
 
 // Turns dimension j with dimension j + head_dim / 2 in all query and key heads of a row, and stores keys and values.

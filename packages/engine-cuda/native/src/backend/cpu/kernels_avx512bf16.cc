@@ -17,12 +17,18 @@ namespace {
 constexpr int kRowsOfTile = 12;  // 24 sums in 32 registers
 constexpr int kPairChunk = 2, kQuadChunk = 4;
 
-// Asks for what comes about the latency of memory later, into the second cache: asked into the first, the few buffers of
-// its misses are what limits one row (int4: 21 instead of 29 GB/s).
+// Asks for what comes later, into the second cache: asked into the first, the few buffers of its misses are what limits
+// one row (int4: 21 instead of 29 GB/s).
+template <int kAhead>
 CHASQUI_INLINE void prefetch(const char* panel) {
-  __builtin_prefetch(panel + 1024, 0, 2);
-  __builtin_prefetch(panel + 1088, 0, 2);
+  __builtin_prefetch(panel + kAhead, 0, 2);
+  __builtin_prefetch(panel + kAhead + 64, 0, 2);
 }
+
+constexpr int kNear = 1024;  // about the latency of memory
+// Pairs of more rows take about as long to multiply as to read, and only from far ahead is both done at the same time.
+template <int kRows>
+constexpr int kPairsAhead = kRows <= 4 ? kNear : 8192;
 
 template <int kRows>
 CHASQUI_INLINE void pair_step(const uint32_t* a, const char* unit, __m512 sums[][2]) {
@@ -47,7 +53,7 @@ void bf16_tile(const void* input, const void* panel, int64_t k, float* c, int64_
     sums[r][1] = _mm512_loadu_ps(c + r * ldc + 16);
   }
   for (int64_t i = 0; i < (k + 1) / 2; i++) {
-    prefetch(unit);
+    prefetch<kPairsAhead<kRows>>(unit);
     pair_step<kRows>(a, unit, sums);
     a += kRows;
     unit += 128;
@@ -82,7 +88,7 @@ CHASQUI_INLINE void integer_group(const uint32_t* a, const char* unit, Sums<kRow
   if constexpr (kBits == 8) {
     const __m512i flip = _mm512_set1_epi32(static_cast<int>(0x80808080));
     for (int i = 0; i < kInputGroup / 4; i++) {
-      prefetch(unit);
+      prefetch<kNear>(unit);
       quad_step<kRows>(a, _mm512_xor_si512(_mm512_loadu_si512(unit), flip),
                        _mm512_xor_si512(_mm512_loadu_si512(unit + 64), flip), sums);
       a += kRows;
@@ -92,7 +98,7 @@ CHASQUI_INLINE void integer_group(const uint32_t* a, const char* unit, Sums<kRow
     const __m512i flip = _mm512_set1_epi32(static_cast<int>(0x88888888));
     const __m512i mask = _mm512_set1_epi32(0x0f0f0f0f);
     for (int i = 0; i < kInputGroup / 8; i++) {
-      prefetch(unit);
+      prefetch<kNear>(unit);
       const __m512i low = _mm512_xor_si512(_mm512_loadu_si512(unit), flip);
       const __m512i high = _mm512_xor_si512(_mm512_loadu_si512(unit + 64), flip);
       quad_step<kRows>(a, _mm512_and_si512(low, mask), _mm512_and_si512(high, mask), sums);

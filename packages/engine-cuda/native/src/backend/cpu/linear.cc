@@ -197,12 +197,20 @@ Status make_panel_linear(const std::vector<MatrixView>& parts, LinearLayout layo
   return {};
 }
 
-int32_t panels_per_task(const PanelLinear& linear, int32_t rows, int32_t threads) {
-  constexpr int64_t kWorthTaking = 256 * 1024;  // multiplications; about 10 us
+int64_t nanoseconds_of(const PanelLinear& linear, const Product& product, int32_t rows) {
+  // Of one core, a little below what Zen 4 does: multiplications and bytes a nanosecond, the slower of the two counts.
+  constexpr int64_t kRates[kInputTypes] = {24, 90, 160};
+  constexpr int64_t kBytes = 24;
+  const int64_t multiplications = linear.n_panels * kPanel * linear.in * rows;
+  const int64_t bytes = linear.quant != nullptr ? linear.quant->data.bytes() : linear.n_panels * linear.panel_bytes;
+  return std::max(multiplications / kRates[product.input], bytes / kBytes);
+}
+
+int32_t panels_per_task(const PanelLinear& linear, int32_t rows, int64_t nanoseconds, int32_t threads) {
+  constexpr int64_t kWorthTaking = 4'000;  // nanoseconds; to take a task costs about a tenth of a microsecond
   constexpr int32_t kManyRows = 24;
-  const int64_t of_panel = linear.in * kPanel * rows;
   const int64_t steps = std::max<int64_t>(1, linear.n_panels / linear.step);
-  int64_t wanted = std::max<int64_t>(1, kWorthTaking / std::max<int64_t>(1, of_panel) / linear.step);
+  int64_t wanted = std::max<int64_t>(1, kWorthTaking * steps / std::max<int64_t>(1, nanoseconds));
   if (rows > kManyRows) wanted = std::max<int64_t>(wanted, kPanelsAtOnce / linear.step);
   // Four tasks for each thread even out what a busy machine does to them.
   wanted = std::min(wanted, std::max<int64_t>(1, steps / (4 * threads)));

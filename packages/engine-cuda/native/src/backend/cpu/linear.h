@@ -81,6 +81,11 @@ struct RowBlocks {
   RowBlocks(int32_t rows, int32_t most) : rows(rows), count((rows + most - 1) / most) {}
   int32_t first(int32_t block) const { return block * (rows / count) + std::min(block, rows % count); }
   int32_t size(int32_t block) const { return first(block + 1) - first(block); }
+  // The block of a row: the first rows % count blocks have one row more than the others.
+  int32_t of(int32_t row) const {
+    const int32_t less = rows / count, more = rows % count;
+    return row < more * (less + 1) ? row / (less + 1) : more + (row - more * (less + 1)) / less;
+  }
 };
 
 // How `rows` rows are multiplied with a layer. Panels of checkpoints' own formats are multiplied in float.
@@ -118,8 +123,12 @@ constexpr int64_t kSumFloats = static_cast<int64_t>(kRowsAtOnce) * kPanelsAtOnce
 constexpr int64_t kBlockBytes = kStretch * kPanel * 2;
 constexpr int64_t kMultiplyScratch = kSumFloats + kPanelsAtOnce * kBlockBytes / 4;  // floats
 
-// Panels of one task: enough work to be worth taking, few enough that all threads have some.
-int32_t panels_per_task(const PanelLinear& linear, int32_t rows, int32_t threads);
+// About how long one thread takes for the product of so many rows, in nanoseconds.
+int64_t nanoseconds_of(const PanelLinear& linear, const Product& product, int32_t rows);
+
+// Panels of one task: enough work to be worth taking, few enough that all threads have some. `nanoseconds` is the whole
+// product's.
+int32_t panels_per_task(const PanelLinear& linear, int32_t rows, int64_t nanoseconds, int32_t threads);
 
 // Sums of one task for rows of blocks [first_block, last_block): scratch becomes (rows, panels * 32).
 void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const PackedRows& input, int32_t first_block, int32_t last_block,
@@ -130,10 +139,12 @@ template <typename Done>
 void multiply(ThreadPool& pool, const Kernels& kernels, const PanelLinear& linear, const PackedRows& input, float* scratch, const Done& done) {
   const RowBlocks& blocks = input.blocks;
   if (blocks.rows == 0) return;
-  const int32_t per_task = panels_per_task(linear, blocks.rows, pool.size());
+  const int64_t nanoseconds = nanoseconds_of(linear, *input.product, blocks.rows);
+  const int32_t threads = pool.threads_for(nanoseconds);
+  const int32_t per_task = panels_per_task(linear, blocks.rows, nanoseconds, threads);
   const int32_t blocks_at_once = std::max(1, kRowsAtOnce / input.product->rows);
   const int32_t tasks = static_cast<int32_t>((linear.n_panels + per_task - 1) / per_task);
-  pool.run(tasks, [&](int32_t task, int32_t thread) {
+  pool.run_on(threads, tasks, [&](int32_t task, int32_t thread) {
     float* c = scratch + thread * kMultiplyScratch;
     const int64_t first_panel = static_cast<int64_t>(task) * per_task;
     const int32_t panels = static_cast<int32_t>(std::min<int64_t>(per_task, linear.n_panels - first_panel));
