@@ -238,6 +238,24 @@ struct KvLineBF16 {
   }
 };
 
+// e4m3 as floats: see Fp8Code.
+typedef uint8_t CodeVec __attribute__((vector_size(kLanes)));
+CHASQUI_INLINE Vec e4m3_at(const uint8_t* codes) {
+  CodeVec bytes;
+  __builtin_memcpy(&bytes, codes, sizeof bytes);
+  const IVec top = __builtin_convertvector(bytes, IVec) << 24;
+  return (Vec)((top >> 4 & 0x07f00000) | (top & static_cast<int32_t>(0x80000000))) * all(0x1p120f);
+}
+
+void expand_kv(const void* codes, int64_t n, void* lines) {
+  const auto* from = static_cast<const uint8_t*>(codes);
+  auto* to = static_cast<char*>(lines);
+  for (int64_t line = 0; line < n; line++, from += kKvTile, to += 2 * kKvTile) {
+    const IVec low = (IVec)e4m3_at(from) >> 16 & 0xffff;
+    *reinterpret_cast<LooseIVec*>(to) = low | (IVec)upper_halves((IVec)e4m3_at(from + kLanes));
+  }
+}
+
 template <typename Line, int kRows>
 void scores(const float* q, int32_t head_dim, const void* const* pages, const void* const* value_pages, int32_t n_pages,
             float* s, int64_t lds) {
@@ -360,6 +378,7 @@ void add_attention(Kernels* kernels) {
   kernels->attend_rows = kAttendRows;
   add_attention_rows<KvLineF32, kAttendRows>(kernels->scores[kKvF32], kernels->mix[kKvF32]);
   add_attention_rows<KvLineBF16, kAttendRows>(kernels->scores[kKvBF16], kernels->mix[kKvBF16]);
+  kernels->expand_kv = expand_kv;
   kernels->softmax_block = softmax_block;
 }
 #endif
