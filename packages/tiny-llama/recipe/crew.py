@@ -3,6 +3,8 @@ the gradients are added in the order of the batches, so that the result does not
 machine this wastes less than threads that wait for each other a hundred times a step.
 """
 
+import contextlib
+import ctypes.util
 import os
 import threading
 from multiprocessing import parent_process
@@ -25,8 +27,9 @@ class Crew:
         self.todo, self.done = context.SimpleQueue(), context.SimpleQueue()
         arguments = (config, weights, self.slots, self.todo, self.done)
         self.workers = [context.Process(target=work, args=arguments, daemon=True) for _ in range(workers)]
-        for worker in self.workers:
-            worker.start()
+        with environment(allocator()):
+            for worker in self.workers:
+                worker.start()
 
     def loss_and_gradients(self, step_batches):
         """Mean loss and gradients over the wanted tokens of all the batches; a batch is (ids, target mask)."""
@@ -56,6 +59,27 @@ class Crew:
             self.todo.put(None)
         for worker in self.workers:
             worker.join()
+
+
+def allocator():
+    """The environment in which a worker's memory comes from jemalloc where it is installed. glibc's malloc takes an eighth
+    of a worker's time on the large buffers of a step, and as much again in page faults; jemalloc that gives nothing back
+    takes almost none."""
+    library = ctypes.util.find_library("jemalloc")
+    if not library:
+        return {}
+    return {"LD_PRELOAD": library, "MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always"}
+
+
+@contextlib.contextmanager
+def environment(values):
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def work(config, weights, slots, todo, done):

@@ -23,8 +23,16 @@ def shares(draw):
     stock = "[shares|stocks] [of|in|from] {c}"
     question = draw.ask(
         {"n": count, "c": found.subject},
-        nouns=[f"the [price|cost|value|total price] of {{n}} {stock}", "the [price|cost] of {n} {c} shares"],
+        nouns=[
+            f"the [bill|total|sum|amount|money] for {{n}} {stock}",
+            f"what {{n}} {stock} [cost|are worth|would cost]",
+            f"the [price|cost|value|total price] of {{n}} {stock}", "the [price|cost] of {n} {c} shares",
+        ],
         questions=[
+            f"how much [money |]do I [pay|spend|get|receive] for {{n}} {stock}",
+            f"what [is|would be] the [bill|total|sum] for {{n}} {stock}",
+            f"what would [I|we] [pay|spend|get] for {{n}} {stock}",
+            f"how expensive [is it to buy|are|would be] {{n}} {stock}",
             f"how much [would|do|will|are] {{n}} {stock} [cost|together]",
             f"how much [would|do|will] {{n}} {stock} cost",
             f"what [do|would|will] {{n}} {stock} cost",
@@ -40,12 +48,16 @@ def shares(draw):
             f"what {{n}} {stock} [cost|are worth|would cost]",
         ],
         orders=[
+            "[find|look up|search] the [share |stock |]price of {c} and multiply it by {n}",
+            "[find|see] what [a|one] share of {c} costs and [multiply it by|work it out for|take it times] {n}",
             "[look up|find|get] the [share |stock |]price of {c} and [work out|compute|calculate] [what|the price of"
             "|the cost of] {n} shares[ cost|]",
             f"[compute|calculate|work out] the [price|cost|value] of {{n}} {stock}",
             "!find what one share of {c} goes for and tell me about {n} of them",
         ],
         short=[
+            f"the [bill|total|cost] for {{n}} {stock}[?|]",
+            f"{{n}} {stock}[?|: how much?|: what do they cost?]",
             f"I [want to buy|buy|would like to buy|have|own|sell] {{n}} {stock}. [How much is that?"
             "|What do they cost?|What is that worth?]",
             "price of {n} {c} shares[?|]",
@@ -78,6 +90,9 @@ def age(draw):
         {"c": found.subject, "n": year},
         nouns=[f"the age of {owner} in [|the year ]{{n}}", f"the age in {{n}} of {owner}"],
         questions=[
+            f"how many years will {owner} [have behind it|count] in {{n}}",
+            f"when {{n}} comes, how old [is|will be] {owner}",
+            f"which age [has|will] {owner} [reached|reach] in {{n}}",
             f"how old [will|is] {owner} [be |]in [|the year ]{{n}}",
             f"how old will {owner} be in {{n}}",
             f"what [is|will be] the age of {owner} in {{n}}",

@@ -19,6 +19,12 @@ TALK = [
             "[hello|hi], [nice to see you|are you there?|anybody there?|it is me|good to see you][!|.|]",
             "[hello hello|hiya|hey ho|yo|hi hi|hello world][!|]",
             "welcome[!|]",
+            "[hello|hi|hey], [pleased to meet you|how nice|good that you are here|long time no see|I am back"
+            "|are you awake?][!|.|]",
+            "[hello|hi|hey|good morning|good evening][,| my| dear| old] [model|machine|robot|computer|bot"
+            "|dear friend|helper|pal|mate][!|.|]",
+            "[hey hey|hola|hallo|ahoy|hello from me|a good day to you|good day to you|happy to see you"
+            "|I say hello|nice to see you][!|.|]",
             "!howdy[!|]",
             "!hello my dear assistant",
         ],
@@ -41,6 +47,13 @@ TALK = [
             "|are you ChatGPT][?|]",
             "[can you|please|could you] introduce yourself[?|.|]",
             "I [want|would like] to know who you are[.|]",
+            "[tell me|say] [who|what] you are[.|]",
+            "[what|who] [is|are] [this|speaking|there|talking][?|]",
+            "[are you|is this] [a model|a language model|a bot|a computer|a program|alive|a chatbot][?|]",
+            "who [is your maker|are your makers|wrote you|trained you|invented you|stands behind you][?|]",
+            "with whom [am I talking|do I speak|am I speaking][?|]",
+            "do I talk to [a machine|a person|a human|a robot][?|]",
+            "[do you have a|your] name[, please][?|]",
             "!may I ask who is speaking?",
             "!and you are?",
         ],
@@ -55,6 +68,13 @@ TALK = [
             "[you are great|you helped me a lot|wonderful|excellent|that is great|very helpful|I thank you][, thanks"
             "|, thank you|][!|.|]",
             "[good|great|nice|super|wonderful], [thanks|thank you][!|.|]",
+            "[I am|we are] [thankful|so happy|very happy|happy with it|pleased|very pleased|satisfied][!|.|]",
+            "[what a help|that is what I needed|just what I needed|this was useful|it works now|you did it"
+            "|you saved my day][!|.|][ Thanks!| Thank you!|]",
+            "[thank you|thanks], [you are kind|that is kind|that will do|this is right|it helps|it worked"
+            "|this helped][!|.|]",
+            "[I like it|I love it|beautiful|brilliant|fantastic|awesome|lovely|bravo][!|, thanks!|, thank you.]",
+            "[all my thanks|my thanks|with thanks|best thanks|thanks to you][!|.|]",
             "!much appreciated[!|]",
             "!I am grateful for your help",
         ],
@@ -74,6 +94,14 @@ TALK = [
             "[what are you able to do|what do you do|what can you help me with|how can I use you|what are you for][?|]",
             "[what kind of questions|which questions] can [I ask you|you answer][?|]",
             "[your skills|your abilities|your tools], please",
+            "[give me|show me|say|write] a list of [your skills|your tools|what you can do|things you can do][.|]",
+            "[what|which] [functions|features|skills|jobs|tasks] [do you have|have you got|can you do|are yours][?|]",
+            "[how|with what|in what] can you [help|assist|support|serve][| me| us][?|]",
+            "[is there anything|what is there|what things are there] you can do[?| for me?|]",
+            "[I need help|help me|please help|can you help me|I need some help][.|!|?|]",
+            "what [is possible|can I do] [here|with you][?|]",
+            "[explain|describe] [your abilities|your skills|yourself and your tools][.|]",
+            "[how do you work|what are your strengths|for what can I use you][?|]",
             "!list your abilities",
             "!in what ways can you be of help",
         ],
@@ -86,6 +114,14 @@ TALK = [
             "|take care][!|.|, bye.|]",
             "[ok|thanks|well|great], [bye|goodbye|see you|good night][!|.|]",
             "[that is all|that was all|that's all], [bye|goodbye][!|.|]",
+            "[bye|goodbye|see you|cheerio|ciao|adieu|so then|see you around|catch you later|until later"
+            "|until next time|see you then][!|.|]",
+            "[I am going|I go now|I go to bed|I go to sleep|I am going home|I have to leave|I must leave"
+            "|I will leave now|we stop here|let us stop here|I am done|this is the end|that is it for today][!"
+            "|.|, bye.|]",
+            "[have a|enjoy your] [good|nice|great|pleasant] [evening|day|night|weekend|time][!|.|]",
+            "[that is enough|we are done|I am finished|no more questions|nothing else], [bye|goodbye|see you"
+            "|good night][!|.|]",
             "!so long[!|]",
             "!I go home now, see you",
         ],
@@ -101,6 +137,13 @@ TALK = [
             "how [was|is] your [day|morning|week|evening][?|]",
             "[hello|hi|hey], how are you[?| today?|]",
             "how do you do today?",
+            "how [good|well] [are you|do you feel|is your day|is life] [today|this morning|now|]?",
+            "[do you feel|are you feeling] [good|well|fine|better|happy][?| today?|]",
+            "[is it going well|is it a good day|is your day good|did you sleep well|how is life"
+            "|how is your life|how is it][?|]",
+            "how [have you been|did you sleep|is everything|is it with you|goes it|is your health][?|]",
+            "[hello|hi|hey], [how is it going|how are things|are you well|all good][?|]",
+            "[good morning|good evening], how are you[?|]",
             "!are you having a good day?",
             "!is life good to you",
         ],
@@ -118,6 +161,13 @@ TALK = [
             "[hi|hello|hey], [my name is|this is|I'm] {n}[.|!|]",
             "{n} is my name[.|!|]",
             "[here is|it's me,|greetings from] {n}[.|!|]",
+            "[I go by|I am called|I am known as|they named me|everybody calls me|I answer to|you may call me"
+            "|please call me|friends call me] {n}[.|!|]",
+            "[my parents named me|my name, by the way, is|by the way, I am|let me introduce myself:|allow me:"
+            "|I sign as] {n}[.|!|]",
+            "[it is|it's] {n} [here|speaking|again|who writes][.|!|]",
+            "{n} [here|speaking|is who I am|is what they call me|is how I am called][.|!|]",
+            "[you talk to|you speak with] {n} [here|now][.|!|]",
             "!people know me as {n}",
             "!you are talking to {n}",
         ],
@@ -133,6 +183,12 @@ TALK = [
             "[a joke|one joke|joke][|, please|!|.]",
             "tell [us|me] [something funny|a funny story|a good joke|one more joke][.|]",
             "[be funny|amuse me|I want to laugh][.|!|]",
+            "[something|anything] [funny|to laugh about][, please|?|.|]",
+            "[entertain me|make me smile|surprise me with a joke|I could use a joke|let me laugh"
+            "|cheer me up with a joke][.|!|, please.|]",
+            "[can you tell me|could you tell us|have you heard|can I hear] [a|one|another|some good] joke[?|]",
+            "[time for a|how about a|what about a|let us have a] joke[.|!|?|]",
+            "[joke time|jokes, please|a good one, please|are you funny?]",
             "!cheer me up with something funny",
             "!know any good jokes?",
         ],
@@ -148,6 +204,13 @@ TALK = [
             "|which day it is][?|.|]",
             "[what is the date|which day do we have|what day do we have|what is today|the date][?| today?]",
             "[give me|I need|say] [the date|today's date|the date of today][.|]",
+            "[what|which] [day of the month|calendar day|date] [is it|do we have|is today][?|]",
+            "[say|write|name|show me|check] [the date|today's date|the day][.|, please.|]",
+            "[is it|do you know if it is] [Monday|Friday|Sunday|a weekday] today[, what date][?|]",
+            "[look at|read|check] the calendar[ for me|, please][.|]",
+            "[I lost the date|I don't know the date|I do not know what day it is|what was the date again"
+            "|I forgot what day it is][.|?|]",
+            "today is [what date|which day|which date][?|]",
             "!tell me what the calendar says today",
             "!I lost track, what date do we have",
         ],
@@ -159,6 +222,12 @@ TALK = [
             "[I see|got it|understood|makes sense][.|!|]",
             "[right|very well|agreed|perfect|of course|exactly|very good|not bad|nice|fine with me][.|!|]",
             "[hm|hmm|well|so|maybe|aha|oh|never mind][.|...|]",
+            "[okay then|ok then|all right|all right then|very well then|well then|good then|so be it"
+            "|that is ok|that is good|it is fine|no problem|I agree|I understand|that works|that is right|true"
+            "|correct][.|!|]",
+            "[if you say so|as you like|as you wish|whatever|I don't mind|never mind that|forget it|not now"
+            "|let me think|one moment|wait|hold on][.|!|]",
+            "[yes yes|yeah|yep|nope|nah|uh|huh|mhm|sounds good|works for me|good to know|good enough][.|!|]",
             "!fair enough[.|]",
             "!that is fine with me then",
         ],
@@ -172,6 +241,13 @@ TALK = [
             "|hurt][.|!|]",
             "[my day is bad|nobody likes me|I lost my job|everything goes wrong|I have a headache|I feel bad][.|]",
             "[it is a bad day|this is a sad day|I am having a hard time][.|]",
+            "[this week|this day|my week|life|everything|it all] [is|was] [terrible|horrible|bad|hard"
+            "|too much|so hard|sad|awful][.|!|]",
+            "[I am|I'm|I feel] [not well|not good|not happy|broken|lost|alone|upset|nervous|in pain|depressed"
+            "|heartbroken|miserable|terrible|really bad][.|!|]",
+            "[I failed|I lost my keys|my dog died|my cat is ill|my friend is ill|I am in trouble"
+            "|I cannot sleep|I cried today|I have no friends|nothing works|I miss my friend][.|!|]",
+            "[what a|it was a|such a] [bad|sad|terrible|horrible|hard] day[.|!|]",
             "!today is awful",
             "!I feel so alone today",
         ],
@@ -189,6 +265,18 @@ TALK = [
             "|football|religion|war|art][?|]",
             "[what is|what's] the meaning of life[?|]",
             "[what should I do with my life|do you love me|what do you think about politics][?|]",
+            "[compose|write|make|create|invent|think up] [me |us |][a|some|one] [tune|melody|rhyme|verse"
+            "|ballad|drama|novel|letter to my love|speech for a wedding|fairy tale|nice story|new song][.|!"
+            "|, please.|]",
+            "[play|sing|hum|whistle] [a song|some music|something|a melody|me a song][.|!|, please.|]",
+            "[make|bake|build|buy|bring|clean] [me |us |][a cake|dinner|a house|the room|coffee|a pizza"
+            "|a car][.|!|, please.|]",
+            "[what is your opinion on|what do you feel about|who is better in|are you for or against] [war"
+            "|politics|love|art|God|football|music][?|]",
+            "[tell|read] [me |us |the children |][a tale|a bedtime story|a story about a dog"
+            "|a story about a cat|stories][.|!|, please.|]",
+            "[translate|rewrite|correct|improve] [my letter|my text|this text|my essay|this sentence][.|, please.|]",
+            "[paint|draw|sketch|photograph] [the sea|the sun|a portrait|a picture of me|my cat][.|!|, please.|]",
             "!compose a symphony",
             "!make up a tale about a fox",
         ],

@@ -20,6 +20,10 @@ def equation(draw, v):
     )
     phrasings = {
         "orders": [
+            "[determine|get|find|give me|show me|list] the [root|roots|solution|solutions|zeros] of {e}",
+            "[clear up|resolve|figure out|do] {e}",
+            "[rearrange|resolve|transform] {e} for {v}",
+            "solve {e} and [tell me|give me|show me|say] {v}",
             "[solve|solve this equation:|solve the equation|work out|find the roots of|find the solution of"
             "|find the solutions of|crack|do the equation] {e}",
             "solve {e} for {v}",
@@ -28,6 +32,12 @@ def equation(draw, v):
             "!isolate {v}: {e}",
         ],
         "questions": [
+            "which value of {v} [makes {e} true|solves {e}|fits {e}|works in {e}]",
+            "[when|for which {v}] is {e} [true|right|correct|satisfied]",
+            "what number is {v} [in|if|when] {e}",
+            "what does {v} equal [in|if|when] {e}",
+            "what values [can|may|does] {v} [take|have] in {e}",
+            "what is the value of {v} [in|if|when] {e}",
             "what [are|is] the [roots|solutions|solution|zeros] of {e}",
             "[for which|for what] {v} [is|does|holds] {e}[| hold]",
             "[what is|what's] {v} [in|if|when|for] {e}",
@@ -38,11 +48,16 @@ def equation(draw, v):
             "!where does {e} become true",
         ],
         "nouns": [
+            "the [value|values] of {v} [in|for|that solves|such that] {e}",
+            "the number {v} [in|with|for which] {e}",
             "the [roots|solutions|solution|zeros|answer] [of|to] [|the equation ]{e}",
             "the {v} [that solves|of|in] {e}",
             "!the unknown in {e}",
         ],
         "clauses": [
+            "what {v} [has to be|equals|is equal to] [in|if|when] {e}",
+            "what number {v} is [in|if|when] {e}",
+            "how {e} is solved",
             "what {v} is [if|when|in] {e}",
             "[which|what] {v} solves {e}",
             "!which number {v} stands for in {e}",
@@ -80,15 +95,27 @@ def calculus(draw, v, word, verb):
             verb + " {e} [with respect to|by] {v}",
             "[compute|calculate|find|work out|determine|take|form] the {w} of {e}",
         ],
-        "nouns": ["the {w} of {e}", "the {w} of [f|the function|the expression] {e}", "!the {w} that belongs to {e}"],
+        "nouns": [
+            "the {w} [function |][for|to] {e}",
+            "the {w} of the [term|formula|curve] {e}",
+            "the {w} of {e}", "the {w} of [f|the function|the expression] {e}", "!the {w} that belongs to {e}",
+        ],
         "questions": [
+            "[what|how] does the {w} of {e} look[ like|]",
+            "what {w} does {e} have",
+            "what do I get as [the |]{w} of {e}",
+            "can you [form|find|work out|take] the {w} of {e}",
             "what is the {w} of {e}",
             "how do I " + verb + " {e}",
             "what [do I get|comes out] if I " + verb + " {e}",
             "which function is the {w} of {e}",
             "!what does {e} turn into as {w}",
         ],
-        "clauses": ["what the {w} of {e} is", "how to " + verb + " {e}", "!what function {e} has as {w}"],
+        "clauses": [
+            "what the {w} of {e} [looks like|would be]",
+            "how I get the {w} of {e}",
+            "what the {w} of {e} is", "how to " + verb + " {e}", "!what function {e} has as {w}",
+        ],
         "short": ["{w} of {e}", "{w}: {e}", "{e}, {w}", "{e}: {w}?", "!take the {w} of {e}"],
     }
     answer_text = f"The {word} of {expression} is {found}."
@@ -119,12 +146,28 @@ def value(draw, _):
     exact = eval(expression.replace("^", "**"))  # an expression of our own with positive divisors
     phrasings = {
         "orders": [
+            "[add up|sum up|total|simplify|tell me|give me|say|show me|count] {e}",
+            "[punch|type|put|enter] {e} into [a|the|your] calculator",
+            "do the [sum|maths|math|calculation] [for |of |: |]{e}",
+            "[find out|tell me|see] [what|how much] {e} [is|makes|gives]",
+            "use [a|your|the] calculator for {e}",
             "[calculate|evaluate|compute|work out|solve|find|determine|do|figure out|reckon|compute the value of] {e}",
             "!add it up for me: {e}",
             "!run the numbers on {e}",
         ],
-        "nouns": ["the [result|value|answer|outcome] of {e}", "{e}", "!what comes of {e}"],
+        "nouns": [
+            "the [total|number|solution|sum] [of|for] {e}",
+            "the [answer|solution|result] [for|to] {e}",
+            "the [result|value|answer|outcome] of {e}", "{e}", "!what comes of {e}",
+        ],
         "questions": [
+            "what number is {e}",
+            "what's the [total|result|answer|solution] [of|for|to] {e}",
+            "can you [calculate|compute|add up|work out|do] {e}",
+            "what [will|would] {e} [be|give|make]",
+            "where does {e} [lead|end]",
+            "{e}, how much is [it|that]",
+            "what do you get [for|with|from] {e}",
             "what is {e}",
             "what's {e}",
             "how much [is|are|makes] {e}",
@@ -136,7 +179,12 @@ def value(draw, _):
             "!where do I land with {e}",
         ],
         "clauses": ["[what|how much] {e} [is|makes|gives|equals]", "what the result of {e} is"],
-        "short": ["{e}", "{e} = ?", "{e} =", "{e}?", "calc {e}", "result: {e}", "calculate: {e}", "= {e}"],
+        "short": [
+            "{e} equals",
+            "[sum|total|maths|math|calculator|calculation]: {e}",
+            "I [calculate|add|need|have] {e}. [What is it?|How much is that?|What do I get?]",
+            "{e}", "{e} = ?", "{e} =", "{e}?", "calc {e}", "result: {e}", "calculate: {e}", "= {e}",
+        ],
     }
     found = f"{exact:.10g}"
     return Problem(
@@ -163,6 +211,8 @@ def log(draw, _):
         ],
         "orders": ["[compute|calculate|find|work out|determine|take] the [log|logarithm] base {w} of {e}"],
         "questions": [
+            "to what power do I raise {w} to get {e}",
+            "what exponent of {w} gives {e}",
             "what is the [log|logarithm] [base|to base|in base] {w} of {e}",
             "what is log base {w} of {e}",
             "what is the [logarithm|log] of {e} [in|to|for] base {w}",
@@ -194,6 +244,9 @@ def root(draw, _):
             "sqrt({e})",
         ],
         "questions": [
+            "what number [has|gives] the square {e}",
+            "what is the side of a square of [area|size] {e}",
+            "{e} is the square of [which|what] number",
             "what is the [square root|root|second root] of {e}",
             "what is [sqrt|sqrt of|root of|the sqrt of] {e}",
             "[which|what] number times itself [is|makes|equals] {e}",
@@ -202,6 +255,7 @@ def root(draw, _):
             "!a square has the area {e}, how long is its side",
         ],
         "clauses": [
+            "what number has the square {e}",
             "what the square root of {e} is",
             "which number times itself is {e}",
             "!from which number {e} is the square",

@@ -49,18 +49,25 @@ def statistic(draw, name):
     listed = "[|||these numbers: |the numbers |these values: |the list |the following numbers: |my numbers ]{t}"
     phrasings = {
         "nouns": [
+            f"the {words} [when|if] [the numbers|the values|my numbers] are {{t}}",
+            f"the {words} among {listed}",
             f"the {words} of {listed}",
             f"the {words} [in|for|from] {listed}",
             f"the {words}: {{t}}",
             f"!the {words} once you have looked at {{t}}",
         ],
         "orders": [
+            f"[look at|go over|read|check] {{t}} and [say|write|tell us|print|give] the {words}",
+            f"[report|return|show|give me|tell me|say] the {words} [of|for|from|in] {listed}",
             f"[compute|calculate|find|work out|determine|get|print] the {words} of {listed}",
             f"[compute|calculate|find|work out] the {words} [for|from] {listed}",
             f"[take|use|consider|read] {{t}} and [give|tell|show|find|compute|return] [me |]the {words}",
             f"!go through {{t}} and report the {words}",
         ],
         "questions": [
+            f"what do you get as [the |]{words} of {listed}",
+            f"[how large|how high|what number] is the {words} of {listed}",
+            f"if [I have|the numbers are|the values are|my list is] {{t}}, what is the {words}",
             f"what is the {words} of {listed}",
             f"[for|in|with|given|of] {{t}}, what is the {words}",
             f"what {words} [do|does|have] {listed}[| have]",
@@ -69,6 +76,10 @@ def statistic(draw, name):
         ],
         "clauses": [f"what the {words} of {listed} is", f"what {words} {{t}} [have|has]"],
         "short": [
+            f"I [ended with|need it for|wrote|see|had|sold|ran|paid] {{t}}. [What is the|Say the|Report the"
+            f"|The] {words}[?|.| please]",
+            f"{{t}} is my list. [What is|Find|Report|I need] the {words}[?|.]",
+            f"we [counted|measured|got|ended with] {{t}} and [want|need|look for] the {words}",
             f"{words} of {{t}}",
             f"{words}: {{t}}",
             f"{words} {{t}}",
@@ -101,6 +112,9 @@ def sorting(draw):
     listed = "[these numbers: |the following numbers: |the numbers |my numbers: |the list |the values ||]{t}"
     phrasings = {
         "orders": [
+            f"[line|set|lay|write] {{t}} [up |out |down |]{how}",
+            f"[bring|get] {listed} [in|into] [a row|a line|the right order], {how}",
+            f"[sort|order] {{t}} so that [they|it] [go|goes|run|runs] {how}",
             f"[sort|order|arrange|rank|put] {listed} {how}",
             f"[sort|order|arrange] {how}: {{t}}",
             f"put {listed} {how}",
@@ -111,11 +125,17 @@ def sorting(draw):
             f"!line up {{t}} {how}",
         ],
         "questions": [
+            f"what [order do|does] {{t}} [have|become] [sorted |]{how}",
+            f"what is the order of {{t}} {how}",
+            f"can you [sort|order|arrange|rank] {{t}} {how}",
+            f"how do I [sort|order|write|put] {{t}} {how}",
             f"what is {listed} [sorted|ordered|arranged] {how}",
             f"how [do|does] {{t}} look [sorted|ordered|when sorted] {how}",
             f"!how would {{t}} stand in a row {how}",
         ],
         "short": [
+            f"{{t}} {how}[|, please|?]",
+            f"[list|numbers|values|data]: {{t}}. [Sort|Order|Rank] {how}.",
             f"{{t}} - [sort|order] them {how}",
             f"{{t}}: [sort|order|arrange] {how}",
             f"{{t}}, {how}",
@@ -135,6 +155,9 @@ def above(draw):
     more = "[above|greater than|larger than|bigger than|over|more than|higher than]"
     phrasings = {
         "questions": [
+            f"how many [numbers|values|of them] [go beyond|pass|top|lie above|are past] {{m}} in {{t}}",
+            f"how many of {{t}} [go beyond|pass|top|lie above|lie over] {{m}}",
+            f"how many [numbers|values] {more} {{m}} [has|have|are there in] {{t}}",
             f"how many of [these numbers |the numbers |]{{t}} are {more} {{m}}",
             f"how many [numbers|values] [in|of|from] {{t}} are {more} {{m}}",
             f"[in|of|from|with] {{t}}, how many are {more} {{m}}",
@@ -143,11 +166,15 @@ def above(draw):
             "!how many of {t} would not fit under {m}",
         ],
         "orders": [
+            f"[count|look|check|see] how many [of|in] {{t}} [go beyond|pass|lie above|lie over] {{m}}",
             f"[count|find out|say|tell me|work out] how many of {{t}} are {more} {{m}}",
             f"count the [numbers|values|ones] {more} {{m}} in {{t}}",
         ],
         "nouns": [f"the [number|count] of [values|numbers] {more} {{m}} in {{t}}"],
-        "clauses": [f"how many of {{t}} are {more} {{m}}", f"how many [numbers|values] in {{t}} are {more} {{m}}"],
+        "clauses": [
+            f"how many of {{t}} [go beyond|pass|top|lie above|lie over] {{m}}",
+            f"how many of {{t}} are {more} {{m}}", f"how many [numbers|values] in {{t}} are {more} {{m}}",
+        ],
         "short": [
             f"{{t}}: how many {more} {{m}}?",
             f"how many {more} {{m}}: {{t}}",
@@ -164,6 +191,8 @@ def squares(draw):
     found = [i * i for i in range(1, last + 1)]
     phrasings = {
         "orders": [
+            "[square|raise to the power of two] [|the integers ]1 to {n}",
+            "[list|print|show] [the result of |]squaring [all numbers |the numbers |]1 to {n}",
             "[list|print|show|give|compute|write|calculate] [me |]the [squares|square numbers] [of the numbers |of "
             "|]from 1 to {n}",
             "[list|print|show|give] [me |]the first {n} [squares|square numbers]",
@@ -176,6 +205,9 @@ def squares(draw):
             "a list of the squares [from|of] 1 to {n}",
         ],
         "questions": [
+            "what do I get if I square [the |all |][numbers |]1 to {n}",
+            "what is the square of each [number |]from 1 to {n}",
+            "what are 1 to {n} squared",
             "what are the [squares|square numbers] [from|of] 1 to {n}",
             "what are the first {n} [squares|square numbers]",
         ],
@@ -190,17 +222,25 @@ def primes(draw):
     found = [n for n in range(2, last + 1) if all(n % d for d in range(2, n))]
     phrasings = {
         "orders": [
+            "[collect|name|enumerate|count off|look for] [all |the |][primes|prime numbers] [up to|until"
+            "|below or equal to|through|to] {n}",
+            "stop at {n} and list [all |the |]primes",
             "[list|find|show|print|give|compute|write] [me |]the primes [up to|until|till|from 1 to|from 2 to"
             "|below or equal to] {n}",
             "[list|find|print|show] all [primes|prime numbers] [up to|until|from 1 to|not larger than] {n}",
         ],
         "nouns": [
+            "every prime [number |][up to|until|through|from 1 to] {n}",
+            "the [primes|prime numbers] [in|among] the numbers [from |]1 to {n}",
+            "the prime [ones|numbers] among 1 to {n}",
             "[|all ]the [primes|prime numbers] [up to|until|till|from 1 to|from 2 to] {n}",
             "all primes [up to|until] {n}",
             "a list of [all |the |]primes up to {n}",
             "!the numbers to {n} that only 1 and themselves divide",
         ],
         "questions": [
+            "[which|what] primes [do I meet|are there|come|do I find] [up to|until|from 1 to] {n}",
+            "between 1 and {n}, [which|what] are the primes",
             "[which|what] [prime numbers|primes|numbers] are [there up to|prime up to|primes up to] {n}",
             "what are the [primes|prime numbers] [up to|until|from 1 to] {n}",
             "which numbers [up to|until] {n} are prime",
@@ -233,6 +273,7 @@ def fibonacci(draw):
             ],
             "nouns": ["the first {n} [Fibonacci numbers|Fibonacci terms|terms of Fibonacci]", "{n} Fibonacci numbers"],
             "questions": [
+                "what does the Fibonacci [sequence|series|row] [look like|begin with] for {n} [terms|numbers]",
                 "what are the first {n} Fibonacci [numbers|terms]",
                 "which are the first {n} Fibonacci numbers",
                 "!what do the Fibonacci numbers look like, the first {n} of them",

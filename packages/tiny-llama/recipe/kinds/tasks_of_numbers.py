@@ -13,6 +13,10 @@ def interest(draw):
     rates = "[at|with] {i}%[| interest| a year| per year| yearly| compounded yearly| interest per year| each year]"
     phrasings = {
         "questions": [
+            f"what do I have after {{y}} years [if I put|with|from] ${{p}} {rates}",
+            f"how [far|much|high] does ${{p}} [grow|rise|get] in {{y}} years {rates}",
+            f"what is left of ${{p}} after {{y}} years {rates}",
+            f"how much [money |]does the bank pay me for ${{p}} [after|in] {{y}} years {rates}",
             f"what [will|would] ${{p}} be worth after {{y}} years {rates}",
             f"how much is ${{p}} after {{y}} years {rates}",
             "how much [will I have|do I get|is there|money will I have] [if I invest|if I save|from"
@@ -32,6 +36,10 @@ def interest(draw):
             f"|in] {{y}} years {rates}",
         ],
         "short": [
+            "the bank [gives|pays|offers] {i}% [a year|yearly|each year] [on|for] ${p}. [What do I have"
+            "|How much is it|What is it worth|How much will I have] after {y} years?",
+            "${p} [lie|stay|are|rest] in the bank for {y} years at {i}%. [What is it worth|How much is it"
+            "|What do I have] then?",
             "[I invest|if I invest|suppose I put|say I save|I put|assume I invest|I have] ${p} at {i}% [interest "
             "|]compounded yearly for {y} years"
             "[. How much will I have?|, how much will I have?|. What do I get?|. What is it worth?]",
@@ -55,11 +63,18 @@ def factorial(draw):
     number = draw.between(3, 25)
     found = math.factorial(number)
     phrasings = {
-        "nouns": ["the factorial of [|the number ]{n}", "{n} factorial", "{n}!", "the value of {n} factorial"],
+        "nouns": [
+            "the product of [the numbers |all numbers |all integers |]from 1 to {n}",
+            "the factorial of [|the number ]{n}", "{n} factorial", "{n}!", "the value of {n} factorial",
+        ],
         "orders": [
+            "take the product of [the numbers |all numbers |]1 to {n}",
             "[compute|calculate|find|work out|get|determine|take|print] [the factorial of {n}|{n} factorial|{n}!]"
         ],
         "questions": [
+            "what is the product of [all |the |][numbers|integers] from 1 to {n}",
+            "what do [1 to {n}|the numbers 1 to {n}|all numbers up to {n}] [multiply to|give multiplied]",
+            "how much is 1 times 2 times 3 and so on up to {n}",
             "what is [{n} factorial|the factorial of {n}|{n}!]",
             "how much is [{n} factorial|the factorial of {n}|{n}!]",
             "!what do you get when you multiply everything from 1 up to {n}",
@@ -85,11 +100,15 @@ def circle(draw):
             "the circle area for radius {n}",
         ],
         "orders": [
+            f"[measure|give|tell me|print] the [area|surface|size] of a {round_}",
             f"[compute|calculate|find|work out|determine|get] the area of a {round_}",
             "[compute|calculate|find] the circle area [for|with] radius {n}",
             "!measure the space inside a circle of radius {n}",
         ],
         "questions": [
+            f"how much [space|room|area] is [in|inside] a {round_}",
+            f"how much area does a {round_} [cover|have|fill|take]",
+            f"what surface has a {round_}",
             f"what [is the area of|area has] a {round_}",
             f"how [big|large] is [|the area of ]a {round_}",
             f"what area does a {round_} have",
@@ -123,6 +142,8 @@ def hypotenuse(draw):
             f"[compute|calculate|find|work out|determine] the hypotenuse [for|with|of a right triangle with] {sides}"
         ],
         "questions": [
+            f"how long is the [long|longest|third|other] side of a right triangle with {sides}",
+            f"what is the [long|longest|third] side of a right triangle with {sides}",
             f"what is the hypotenuse [for|with|of a right triangle with] {sides}",
             f"how long is the hypotenuse [for|with|of a triangle with] {sides}",
             "!two sides at a right angle are {a} and {b}, what does the third measure",
@@ -151,6 +172,9 @@ def temperature(draw):
     source, target = ("Fahrenheit", "Celsius") if to_celsius else ("Celsius", "Fahrenheit")
     phrasings = {
         "questions": [
+            "{n} [degrees |]{A} [makes|is|are|equals] [what|how much] in {B}",
+            "what [reading|temperature] in {B} [is|would be] {n} [degrees |]{A}",
+            "if [it is|the thermometer says|it says|I read] {n} [degrees |]{A}, what is [it|that] in {B}",
             "what [is|are|would be] {n} [degrees |]{A} in {B}",
             "how [warm|much|cold|hot] is {n} [degrees |]{A} in {B}",
             "how many degrees {B} [is|are|make] {n} [degrees |]{A}",
@@ -159,6 +183,7 @@ def temperature(draw):
             "!my thermometer says {n} {A}, what would one in {B} say",
         ],
         "orders": [
+            "[calculate|compute|work out|find|tell me] {n} [degrees |]{A} in {B}",
             "[convert|change|turn|translate|recalculate] {n} [degrees |]{A} [to|into|in] {B}",
             "[write|give|say|show|express] {n} [degrees |]{A} in {B}",
         ],
@@ -179,6 +204,10 @@ def percentage(draw):
     found = round(whole * share / 100, 2)
     phrasings = {
         "questions": [
+            "if I [take|keep|get|pay|lose] {a}[%| percent] of {b}, how much is [it|that]",
+            "how much is a {a}% [share|part|cut] of {b}",
+            "what part of {b} is {a}%",
+            "how much do I [get|pay|keep|lose] with {a}[%| percent] of {b}",
             "what is {a}[%| percent] of {b}",
             "how much [is|are|makes] {a}[%| percent] of {b}",
             "[which|what] number is {a}[%| percent] of {b}",
@@ -187,8 +216,15 @@ def percentage(draw):
             "!take {a}% from {b}, how much is that part",
             "!of {b} I may keep {a}%, which is how much",
         ],
-        "orders": ["[compute|calculate|work out|find|determine|get|take|print] {a}[%| percent] of {b}"],
-        "nouns": ["{a}[%| percent] of {b}", "the value of {a}[%| percent] of {b}"],
+        "orders": [
+            "[take|give me|tell me|say|show me] {a}[%| percent] [of|out of|from] {b}",
+            "[compute|calculate|work out|find|determine|get|take|print] {a}[%| percent] of {b}",
+        ],
+        "nouns": [
+            "a [share|part|cut|tip] of {a}[%| percent] [of|from] {b}",
+            "{a}[%| percent] [out of|from] {b}",
+            "{a}[%| percent] of {b}", "the value of {a}[%| percent] of {b}",
+        ],
         "clauses": ["[what|how much] {a}[%| percent] of {b} [is|makes|are]"],
         "short": [
             "{a}% of {b}",

@@ -11,6 +11,9 @@ def letters(draw):
     found = word.count(letter)
     phrasings = {
         "questions": [
+            "how [often|many times] do I [see|find|read|write|type|meet] [|the letter ]{l} in [|the word ]{w}",
+            "how many times [is|do you see|can you find] [|the letter ]{l} in [|the word ]{w}",
+            "with how many {l} is {w} written",
             "how many times does [|the letter ]{l} [occur|appear|come up|stand] in [|the word ]{w}",
             "how many [{l}'s|{l}s|{l}|letters {l}|times {l}] [are|are there] in [|the word ]{w}",
             "how often does [|the letter ]{l} [appear|occur|come] in [|the word ]{w}",
@@ -19,6 +22,8 @@ def letters(draw):
             "!do I have to type {l} often when I write {w}, how many times",
         ],
         "orders": [
+            "[look|search|go] through [|the word ]{w} and count [|the letter |every ]{l}",
+            "check how [often|many times] {w} [has|uses|contains] [|the letter ]{l}",
             "[count|find] [the letter {l}|the {l}s|how many {l}|the {l}|every {l}] in [|the word ]{w}",
             "count how [often|many times] {l} [is|appears|occurs] in [|the word ]{w}",
             "!go through {w} letter by letter and count {l}",
@@ -42,6 +47,10 @@ def reversal(draw):
     word = draw.word(draw.between(2, 4))
     phrasings = {
         "orders": [
+            "[read|type|put|give] [|the word |the letters of ]{w} [backwards|in reverse"
+            "|from the last letter to the first|from right to left]",
+            "[swap|turn] the order of the letters [in|of] [|the word ]{w}",
+            "begin [|the word ]{w} at its end",
             "[reverse|turn around|flip|mirror] [|the word |the text ]{w}",
             "[spell|write|say|print|show|give me] [|the word ]{w} [backwards|in reverse|from back to front"
             "|from the end|reversed|the other way round]",
@@ -49,6 +58,9 @@ def reversal(draw):
             "!start at the last letter of {w} and end at the first",
         ],
         "questions": [
+            "what do I get if I [reverse|turn around|flip] [|the word ]{w}",
+            "what is [|the word ]{w} [from right to left|from the last letter to the first|read from the end]",
+            "how does [|the word ]{w} read [backwards|from right to left|from the end]",
             "what is [|the word ]{w} [backwards|spelled backwards|in reverse|reversed|from back to front]",
             "how [do I|do you|is] [write|spell|say|written] {w} [backwards|in reverse]",
             "what does {w} [look like|read] [backwards|in reverse|reversed]",
@@ -70,6 +82,9 @@ def word_count(draw):
     found = len(text.split())
     phrasings = {
         "questions": [
+            "how many words long is '{t}'",
+            "what is the length of '{t}' [in|counted in] words",
+            "how many words [make up|stand in|form] '{t}'",
             "how many words [are|are there|do you see|can you count] in '{t}'",
             "how many words [does|has] '{t}'[ have|]",
             "what is the [number of words|word count] [in|of] '{t}'",
@@ -101,6 +116,10 @@ def days_between(draw):
     span = "[between {a} and {b}|from {a} to {b}|from {a} until {b}|between {a} and {b}|from {a} till {b}]"
     phrasings = {
         "questions": [
+            f"how many days [do I have to wait|will pass|went by|must I count] {span}",
+            f"if I [leave|go|start|begin] on {{a}} and [come back|end|stop"
+            f"|am back] on {{b}}, how many days [do I stay|is it|am I away|are those]",
+            f"[today is|it is|now it is] {{a}}, how many days [are left|remain|is it] until {{b}}",
             f"how many days [are|are there|lie|is it|pass|go by] {span}",
             "how [long|many days] is it from {a} [to|until] {b}[ in days|]",
             f"what is the [difference in days|number of days|distance in days|count of days] {span}",
@@ -112,6 +131,8 @@ def days_between(draw):
             "!today is {a}; in how many days will it be {b}",
         ],
         "nouns": [
+            "the [length|duration] in days of [a trip|a stay|a visit|a course] [from|between] {a} [to|and] {b}",
+            "the days that [lie|pass] between {a} and {b}",
             f"the [number of days|days|difference in days|days in total|count of days] {span}",
             "the difference [in days |]between {a} and {b}",
             "!the length in days of a holiday that begins {a} and ends {b}",

@@ -11,12 +11,9 @@ import type IsolatedVm from "isolated-vm"
 import { ivm } from "./isolated-vm.ts"
 import type { SandboxLimits } from "./limits.ts"
 import type { Packages } from "./packages.ts"
-import { isSafePath } from "./protocol.ts"
+import { type DeathCause, isSafePath } from "./protocol.ts"
 import type { PyodideFiles } from "./pyodide-files.ts"
 import { type IsolateScript, preload, runnerProgram, scriptsAfter, scriptsBefore } from "./snapshot-sources.ts"
-
-/** Why a sandbox died: what its code did to it, as far as can be told from outside. */
-export type DeathCause = "time" | "memory" | "stack" | "exit" | "internal"
 
 export interface PythonFailure {
   /** `ValueError: …` */

@@ -2,7 +2,6 @@
  * What host and jailed process say to each other. The host's words are trusted; the jailed process may have been taken over, so
  * every reply is decoded field by field and anything unknown ends the connection. It knows nothing of pipes or processes.
  */
-import type { DeathCause } from "./isolate.ts"
 import type { SandboxLimits } from "./limits.ts"
 import type { ResidentLimit } from "./resident-memory.ts"
 
@@ -43,6 +42,9 @@ export type Reply =
   | { readonly type: "put"; readonly id: number; readonly stored: boolean }
   | { readonly type: "taken"; readonly id: number; readonly found: boolean }
   | { readonly type: "failed"; readonly id: number; readonly detail: string }
+
+/** Why a sandbox died: what its code did to it, as far as can be told from outside. */
+export type DeathCause = "time" | "memory" | "stack" | "exit" | "internal"
 
 export interface WireOutcome {
   readonly status: "completed" | "error" | "timeout" | "died"

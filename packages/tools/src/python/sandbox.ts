@@ -4,13 +4,12 @@
  * model reads.
  */
 import { type Artifact, artifactOf } from "./artifact.ts"
-import type { DeathCause } from "./isolate.ts"
 import type { JailKind } from "./jail.ts"
 import { ProcessGone } from "./jailed-process.ts"
 import { checkLimits, type SandboxLimits } from "./limits.ts"
 import { type PackageOptions, readPackages } from "./packages.ts"
 import { ProcessPool } from "./process-pool.ts"
-import { cutBytes, isSafePath, type Stream, type WireOutcome } from "./protocol.ts"
+import { cutBytes, type DeathCause, isSafePath, type Stream, type WireOutcome } from "./protocol.ts"
 import { SandboxError } from "./sandbox-error.ts"
 import { type LiveBox, SessionTable } from "./session-table.ts"
 

@@ -81,7 +81,7 @@ describe.each(cases)("a server of the official SDK over $transport, revision $re
   beforeAll(async () => {
     log = join(folder, `log-${transport}-${revision}`)
     process.env.MCP_TEST_LOG = log
-    source = await transports[transport]({ revision, timeoutMs: 1_000, env: { MCP_TEST_LOG: log } })
+    source = await transports[transport]({ revision, timeoutMs: 2_000, env: { MCP_TEST_LOG: log } })
   })
   afterAll(async () => {
     delete process.env.MCP_TEST_LOG
@@ -136,9 +136,9 @@ describe.each(cases)("a server of the official SDK over $transport, revision $re
   })
 
   it("may take longer than its time while it reports progress, and no longer when it does not", async () => {
-    expect(await call(source, "sdk_server__slow", { steps: 8, stepMs: 200, report: true })).toBe("done")
-    await expect(call(source, "sdk_server__slow", { steps: 8, stepMs: 200, report: false })).rejects.toThrow(
-      "the server sdk_server gave no sign for 1000 ms",
+    expect(await call(source, "sdk_server__slow", { steps: 6, stepMs: 400, report: true })).toBe("done")
+    await expect(call(source, "sdk_server__slow", { steps: 6, stepMs: 400, report: false })).rejects.toThrow(
+      "the server sdk_server gave no sign for 2000 ms",
     )
     expect(await call(source, "sdk_server__add", { a: 1, b: 1 })).toBe("2")
   })

@@ -20,7 +20,8 @@ it("answers every line, whatever its code does", async () => {
     { code: "open('a.csv', 'w').write('1,2')" },
   )
   const answers: BatchAnswer[] = []
-  for await (const line of pythonBatch(lines)) answers.push(JSON.parse(line) as BatchAnswer)
+  for await (const line of pythonBatch(lines, { limits: { graceMs: 30_000 } }))
+    answers.push(JSON.parse(line) as BatchAnswer)
   expect(answers.map(({ ms, ...rest }) => rest)).toEqual([
     { status: "completed", stdout: "hello\n", stderr: "", result: "42", artifacts: [] },
     expect.objectContaining({ status: "error", error: expect.stringContaining("NameError: name 'x' is not defined") }),

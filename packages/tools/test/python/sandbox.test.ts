@@ -2,7 +2,8 @@ import { afterAll, expect, it } from "vitest"
 import { executorText } from "../../src/python/executor-text.ts"
 import { pythonSandbox } from "../../src/python/sandbox.ts"
 
-const sandbox = pythonSandbox()
+// An interrupt may come late on a machine with other work; a death in its place would be another outcome.
+const sandbox = pythonSandbox({ limits: { graceMs: 30_000 } })
 afterAll(() => sandbox.close())
 
 const text = async (code: string, session = "text") => executorText(await sandbox.run(code, { session }), 12_000)

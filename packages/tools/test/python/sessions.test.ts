@@ -51,7 +51,7 @@ describe("a session", () => {
   })
 
   it("settles at once when a call is aborted, and goes on with its state", async () => {
-    await using sandbox = pythonSandbox()
+    await using sandbox = pythonSandbox({ limits: { graceMs: 30_000 } })
     await sandbox.run("x = 5")
     const abort = new AbortController()
     const call = sandbox.run("while True: pass", { signal: abort.signal })
