@@ -28,7 +28,8 @@ console.log("| format | phase | tok per CPU s | of the limit |\n|---|---|---:|--
 for (const format of formats) {
   const [machine, ...lines] = measure(format)
   for (const line of lines) {
-    const share = line.phase === "decode" ? `${Math.round(100 * line.fraction_of_limit)} % of ${machine.read_gb_per_s} GB/s` : ""
+    const share =
+      line.phase === "decode" ? `${Math.round(100 * line.fraction_of_limit)} % of ${machine.read_gb_per_s} GB/s` : ""
     console.log(`| ${format} | ${line.phase} ${line.context} | ${line.tokens_per_cpu_s} | ${share} |`)
     if (note !== undefined) record(machine, line)
   }

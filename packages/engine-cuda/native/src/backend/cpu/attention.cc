@@ -30,7 +30,7 @@ int32_t element_bytes(KvType type) {
 
 // Where element i of a line of 16 lies.
 int32_t line_slot(KvType type, int32_t i) {
-  if (type != KvType::kBF16) return i;
+  if (type == KvType::kF32) return i;
   return i < 8 ? 2 * i : 2 * (i - 8) + 1;
 }
 
@@ -215,6 +215,14 @@ void Attention::attend_segment(const Kernels& kernels, const PagedCache& cache, 
       keys[i] = cache.keys.as<char>() + offset;
       values[i] = cache.values.as<char>() + offset;
       if (cache.shape.type != KvType::kFp8) continue;
+      // Pages lie anywhere: the next one is asked for while this one is expanded.
+      if (i + 1 < n_pages) {
+        const int64_t next = cache.tile_offset(layer, span.pages[start / kPageTokens + i + 1], task.kv_head);
+        for (int64_t byte = 0; byte < cache.tile_bytes; byte += 64) {
+          __builtin_prefetch(cache.keys.as<char>() + next + byte);
+          __builtin_prefetch(cache.values.as<char>() + next + byte);
+        }
+      }
       char* key_lines = scratch.keys + 2 * i * cache.tile_bytes;
       char* value_lines = key_lines + 2 * kPagesOfBlock * cache.tile_bytes;
       kernels.expand_kv(keys[i], cache.tile_bytes / kKvTile, key_lines);

@@ -7,8 +7,8 @@
 //
 // Layout: [layer][page][kv_head], for keys a tile of (head_dim, 16 positions), for values a tile of (16 positions,
 // head_dim rounded up to 16). In bf16 each line of 16 is stored as 0, 8, 1, 9, ... (see kernels.h). In fp8 keys and values
-// are e4m3 codes (to nearest, no scale, at most 448) in lines as they come; a block of them is expanded to bf16, exactly,
-// and attended as such: the result has the bits of a bf16 cache that holds the rounded values.
+// are e4m3 codes (to nearest, no scale, at most 448) in the same order; a block of them is expanded to bf16, exactly, and
+// attended as such: the result has the bits of a bf16 cache that holds the rounded values.
 #pragma once
 
 #include <cstdint>

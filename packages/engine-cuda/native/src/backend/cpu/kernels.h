@@ -66,7 +66,7 @@ using Scores = void (*)(const float* q, int32_t head_dim, const void* const* pag
 using Mix = void (*)(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o,
                      int64_t ldo);
 
-// Lines of 16 codes of e4m3, in order, as lines of bf16: exact. n is the number of lines.
+// Lines of 16 codes of e4m3 as lines of bf16 in the same order: exact. n is the number of lines.
 using ExpandKv = void (*)(const void* codes, int64_t n, void* lines);
 
 struct Kernels {

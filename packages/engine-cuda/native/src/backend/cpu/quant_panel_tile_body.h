@@ -80,8 +80,7 @@ struct Fp8Code {
   template <int kStep, int kHalf>
   CHASQUI_INLINE Vec get(const char* unit, int lane) const {
     const IVec top = code_words(unit + lane * 4) << (24 - 8 * (2 * kStep + kHalf));
-    const IVec bits = (top >> 4 & 0x07f00000) | (top & static_cast<int32_t>(0x80000000));
-    return (Vec)bits * all(0x1p120f);
+    return (Vec)(top >> 4 & static_cast<int32_t>(0x87f00000)) * all(0x1p120f);  // the sign has been spread over what is cut off
   }
 };
 
