@@ -5,7 +5,7 @@ import { type PythonOutcome, type PythonSandbox, pythonSandbox } from "../../src
 import type { Attack } from "./attacks.ts"
 
 export const attackLimits = {
-  timeoutMs: 20_000,
+  timeoutMs: 90_000,
   graceMs: 200,
   memoryMb: 96,
   heapMb: 128,
@@ -27,7 +27,7 @@ export function attackRange(): Range {
   const attack = async (attack: Attack) => {
     await sandbox.run("if 'neighbour' not in globals(): neighbour = 'unharmed'", { session: "neighbour" })
     const name = `attacker-${session}`
-    const outcome = await sandbox.run(attack.code, { session: name, timeoutMs: attack.timeoutMs ?? 15_000 })
+    const outcome = await sandbox.run(attack.code, { session: name, timeoutMs: attack.timeoutMs ?? 60_000 })
     if (attack.spoils || outcome.status === "died") {
       // Whatever was spoiled, the next call of the session ends too.
       await sandbox.run("1", { session: name, timeoutMs: 400 })

@@ -148,7 +148,6 @@ export const memoryAttacks: readonly Attack[] = [
     name: "joining an endless iterator",
     code: "import itertools\n','.join(itertools.repeat('a' * 10000))",
     ends: ["error: MemoryError", "died"],
-    timeoutMs: 8000,
   },
   {
     name: "memory from ctypes",
@@ -169,7 +168,6 @@ export const memoryAttacks: readonly Attack[] = [
     name: "compressed zeros",
     code: "import zlib\nz = zlib.compress(bytes(10**7))\nb''.join(zlib.decompress(z) for _ in range(10**6))",
     ends: ["error: MemoryError"],
-    timeoutMs: 6000,
   },
   {
     name: "objects of JavaScript",
@@ -234,7 +232,6 @@ export const fileAttacks: readonly Attack[] = [
     name: "files without end",
     code: "i = 0\nwhile True:\n  open(f'f{i}', 'w').close(); i += 1",
     ends: ["error: OSError: .*No space left"],
-    timeoutMs: 6000,
     spoils: true,
   },
   {
@@ -278,7 +275,6 @@ export const fileAttacks: readonly Attack[] = [
     name: "more files than may be given back",
     code: "for i in range(1000): open(f'{i}.txt', 'w').write('x')",
     ends: ["completed"],
-    timeoutMs: 6000,
     spoils: true,
   },
   {
@@ -298,7 +294,6 @@ export const fileAttacks: readonly Attack[] = [
     name: "removing every file",
     code: "import shutil\nfor p in ('/lib', '/tmp', '/home', '/dev'): shutil.rmtree(p, ignore_errors=True)",
     ends: ["completed", "died", "error"],
-    timeoutMs: 5000,
     spoils: true,
   },
 ]
@@ -458,7 +453,6 @@ export const endAttacks: readonly Attack[] = [
     name: "recursion without a limit",
     code: "import sys\nsys.setrecursionlimit(10**9)\ndef f(n): return f(n + 1)\nf(0)",
     ends: ["died", "error: (RecursionError|MemoryError)"],
-    timeoutMs: 5000,
     spoils: true,
   },
   {
@@ -471,7 +465,6 @@ export const endAttacks: readonly Attack[] = [
     name: "the repr of a list that is nested deeply",
     code: "x = []\nfor i in range(10**6): x = [x]\nrepr(x)",
     ends: ["error: RecursionError", "died"],
-    timeoutMs: 5000,
     spoils: true,
   },
   {
@@ -484,21 +477,18 @@ export const endAttacks: readonly Attack[] = [
     name: "an expression of a million operators",
     code: "eval('-' * 1_000_000 + '1')",
     ends: ["error: (SyntaxError|RecursionError|MemoryError)", "died"],
-    timeoutMs: 5000,
     spoils: true,
   },
   {
     name: "exceptions that are nested deeply",
     code: "e = None\nfor i in range(20000):\n  n = ValueError(i); n.__cause__ = e; e = n\nraise e",
     ends: ["error: ValueError", "died"],
-    timeoutMs: 5000,
     spoils: true,
   },
   {
     name: "a stack overflow in the parser of patterns",
     code: "import re\nre.compile('(' * 50000 + ')' * 50000)",
     ends: ["error", "died"],
-    timeoutMs: 5000,
     spoils: true,
   },
 ]

@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs"
 import { afterAll, describe, expect, it } from "vitest"
 import { pythonSandbox } from "../../src/python/sandbox.ts"
 
-const sandbox = pythonSandbox({ limits: { timeoutMs: 30_000, graceMs: 300 } })
+const sandbox = pythonSandbox({ limits: { timeoutMs: 90_000, graceMs: 300 } })
 afterAll(() => sandbox.close())
-const run = (session: string, code: string, timeoutMs = 30_000) => sandbox.run(code, { session, timeoutMs })
+const run = (session: string, code: string, timeoutMs = 90_000) => sandbox.run(code, { session, timeoutMs })
 
 describe("nothing is left behind by", () => {
   it("a finalizer that never ends: nothing runs between calls", async () => {
