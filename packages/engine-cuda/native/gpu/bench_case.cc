@@ -7,6 +7,7 @@
 
 #include "src/backend/cuda/cuda_backend.h"
 #include "src/model/llama.h"
+#include "src/sampling/sampler.h"
 
 namespace chasqui::gpu {
 
@@ -84,12 +85,20 @@ Status prefill(Forward& forward, const Sequences& with, int32_t n, float* logits
   return {};
 }
 
+// With the likeliest token of each sequence, drawn where the engine has it drawn.
 Status decode(Forward& forward, const Sequences& with, const BenchCase& of, float* logits) {
   std::vector<BatchSpan> spans;
+  const bool draws = forward.can_draw();
   for (int32_t i = 0; i < of.batch; i++) {
-    spans.push_back({&with.tokens[static_cast<size_t>(i)], 1, of.context - 1, with.pages[static_cast<size_t>(i)].data(), false, true});
+    spans.push_back({&with.tokens[static_cast<size_t>(i)], 1, of.context - 1, with.pages[static_cast<size_t>(i)].data(), false, !draws, 0, draws});
   }
-  return forward.run(spans, logits);
+  Status status = forward.run(spans, logits);
+  if (!draws || !status.ok()) return status;
+  const SamplingParams params;
+  SamplingContext context;
+  context.params = &params;
+  std::vector<SampledToken> drawn;
+  return forward.draw(std::vector<SamplingContext>(static_cast<size_t>(of.batch), context), &drawn);
 }
 
 Status measure(const BenchCase& of, const ModelConfig& config, const Kinds& kinds, BenchResult* result) {

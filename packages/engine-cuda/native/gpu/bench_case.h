@@ -41,7 +41,9 @@ struct BenchResult {
 BenchResult run_case(const BenchCase& of, const Limits& limits);
 
 // A table of the operations of one layer, each alone, with the weights of several layers in turn so that none is in a cache.
-void print_kernels(const std::string& model, const std::string& weights, int32_t rows, const Limits& limits, const std::string& csv);
+// `hopper`: with the kernels for Hopper alone, where they are; nothing on other devices.
+void print_kernels(const std::string& model, const std::string& weights, int32_t rows, const Limits& limits, const std::string& csv,
+                   bool hopper = false);
 
 Status weight_kind_named(const std::string& name, cuda::WeightKind* kind);
 

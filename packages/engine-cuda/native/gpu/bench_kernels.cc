@@ -133,23 +133,26 @@ void print_row(Bench* on, const Row& row, const Limits& limits, const std::strin
   std::printf("  %-22s %5d %10.2f %10.2f %10.1f %9.0f %9.1f %8.0f%%\n", row.name, on->rows, row.bytes / 1e6, row.flops / 1e9, time * 1e6,
               row.bytes / time / 1e9, row.flops / time / 1e12, 100 * least / time);
   char line[512];
-  std::snprintf(line, sizeof line, "%s,%s,%s,%s,%d,%.0f,%.0f,%.3f,%.1f,%.2f,%.3f", on->runtime->facts().name.c_str(), model.c_str(),
-                weights.c_str(), row.name, on->rows, row.bytes, row.flops, time * 1e6, row.bytes / time / 1e9, row.flops / time / 1e12,
+  std::snprintf(line, sizeof line, "%s,%s,%s,%s%s,%d,%.0f,%.0f,%.3f,%.1f,%.2f,%.3f", on->runtime->facts().name.c_str(), model.c_str(),
+                weights.c_str(), row.name, on->target.untried ? " (hopper)" : "", on->rows, row.bytes, row.flops, time * 1e6, row.bytes / time / 1e9, row.flops / time / 1e12,
                 least / time);
   append_csv(csv, "device,model,weights,operation,rows,bytes,flop,microseconds,gb_per_s,tflop_per_s,fraction_of_limit", line);
 }
 
 }  // namespace
 
-void print_kernels(const std::string& model, const std::string& weights, int32_t rows, const Limits& limits, const std::string& csv) {
+void print_kernels(const std::string& model, const std::string& weights, int32_t rows, const Limits& limits, const std::string& csv,
+                   bool hopper) {
   Bench on;
   on.rows = rows;
   on.status = make_runtime(&on.runtime);
+  if (on.status.ok() && hopper && on.runtime->facts().is_real && on.runtime->limits().capability != 90) return;
   if (on.status.ok()) on.status = shape_named(model, &on.config);
   if (on.status.ok()) on.status = weight_kind_named(weights, &on.kind);
   if (on.status.ok()) {
     on.pool = std::make_unique<Pool>(*on.runtime);
     prepare(&on);
+    on.target.untried = hopper;
   }
   const ModelConfig& c = on.config;
   const Step* step = on.step ? &on.step->device() : nullptr;
@@ -163,8 +166,8 @@ void print_kernels(const std::string& model, const std::string& weights, int32_t
                     [&](int32_t turn) { launch(all[static_cast<size_t>(turn)]->linear); }, static_cast<int32_t>(all.size())},
               limits, model, weights, csv);
   };
-  std::printf("\n%s, weights in %s, %s\n  %-22s %5s %10s %10s %10s %9s %9s %9s\n", model.c_str(), weights.c_str(),
-              sizes.tiles > 0 ? "one prompt" : "decode at 1024", "operation", "rows", "MB", "GFLOP", "us", "GB/s", "TFLOP/s", "of limit");
+  std::printf("\n%s, weights in %s, %s%s\n  %-22s %5s %10s %10s %10s %9s %9s %9s\n", model.c_str(), weights.c_str(),
+              sizes.tiles > 0 ? "one prompt" : "decode at 1024", hopper ? ", kernels for Hopper" : "", "operation", "rows", "MB", "GFLOP", "us", "GB/s", "TFLOP/s", "of limit");
   measure("norm_qkv_rope_store", c.q_dim() + 2 * c.kv_dim(), c.dim, [&](const DeviceLinear& linear) {
     norm_qkv_rope_store(on.target, on.shape, *step, sizes.rows, on.norm, linear, on.rope, on.kv, 0, on.work);
   });

@@ -147,7 +147,10 @@ int main(int argc, char** argv) {
     const std::string model = given.has_case ? given.own.model : "8b";
     const std::vector<std::string> formats = given.has_case ? std::vector<std::string>{given.own.weights} : std::vector<std::string>{"bf16", "fp8", "int4"};
     for (const std::string& weights : formats) print_kernels(model, weights, 1, limits, file("gpu-kernels.csv"));
-    print_kernels(model, formats[0], given.has_case ? 80 : 4096, limits, file("gpu-kernels.csv"));
+    const int32_t prompt = given.has_case ? 200 : 4096;
+    print_kernels(model, formats[0], prompt, limits, file("gpu-kernels.csv"));
+    // Beside their siblings, in the same run.
+    for (const char* weights : {"bf16", "fp8"}) print_kernels(model, weights, prompt, limits, file("gpu-kernels.csv"), true);
   }
   return failed ? 1 : 0;
 }

@@ -206,6 +206,18 @@ TEST(prefill_of_every_shape) {
   });
 }
 
+// Spans of 128 positions: less than one, ends within a page and at one, more spans than stages, a step that begins anywhere.
+TEST(prefill_on_hopper) {
+  with_hopper([] {
+    AttendCheck({4, 2, 64, KvKind::kBF16, {{0, 70}, {19, 5}}, 3, 0, true}).run();
+    AttendCheck({4, 1, 128, KvKind::kBF16, {{0, 33}, {127, 1}}, 3, 0, true}).run();
+    AttendCheck({3, 1, 128, KvKind::kBF16, {{520, 50}, {96, 32}}, 3, 0, true}).run();
+    AttendCheck({8, 1, 128, KvKind::kBF16, {{130, 17}, {0, 1}}, 3, 0, true}).run();
+    AttendCheck({1, 1, 64, KvKind::kBF16, {{203, 130}, {255, 1}}, 3, 0, true}).run();
+    AttendCheck({4, 2, 64, KvKind::kFp8, {{0, 20}}, 3, 0, true}).run();  // left to the sibling
+  });
+}
+
 }  // namespace
 }  // namespace chasqui::cuda
 

@@ -167,6 +167,26 @@ inline void make_matrix(TestDevice& device, QuickRandom* random, TestMatrix* mad
   }
 }
 
+// Whether steps are to use Hopper's own kernels: on the CPU that stands in for a GPU, or where there is such a chip.
+inline bool& asks_for_hopper() {
+  static bool asked = false;
+  return asked;
+}
+inline void ask_for_hopper(const TestDevice& device, Target* target) {
+  target->untried = true;
+  if (device.is_real()) return;
+  target->limits.capability = 90;
+  target->limits.shared_per_block = DeviceLimits{}.shared_per_block;
+  target->limits.shared_per_sm = DeviceLimits{}.shared_per_sm;
+}
+
+template <typename Body>
+void with_hopper(const Body& body) {
+  asks_for_hopper() = true;
+  each_schedule(is_slow(), body);
+  asks_for_hopper() = false;
+}
+
 // Where launches go, with scratch memory that is full of NaN. As if the device had `sms` multiprocessors, so that small
 // matrices are cut as large ones are.
 struct Work {
@@ -180,6 +200,7 @@ struct Work {
     // With as many multiprocessors as an H200 has its memory too, where the shim lets blocks have any.
     if (sms == DeviceLimits{}.sms && !device.is_real()) target.limits = {};
     target.limits.sms = sms;
+    if (asks_for_hopper()) ask_for_hopper(device, &target);
     const ScratchSizes sizes = scratch_sizes(shape, max_rows, max_logits, target.limits);
     n_counters = sizes.counter_bytes / 4 + 1;
     counters = device.room<uint32_t>(n_counters);

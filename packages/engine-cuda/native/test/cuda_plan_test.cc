@@ -122,6 +122,34 @@ TEST(every_launch_exists) {
   }
 }
 
+// Hopper's kernels are taken on Hopper, for many rows, and only where they are asked for.
+TEST(kernels_of_hopper_are_chosen_by_chip_and_rows) {
+  const ModelShape& shape = kModels[2];
+  const auto names = [&](const DeviceLimits& chip, bool untried, int32_t rows, WeightKind kind, KvKind kv_kind) {
+    Recording stream;
+    const StepCounts counts{};
+    Step step;
+    step.counts = &counts;
+    const Target target{&stream, chip, {}, untried};
+    o_residual(target, shape, step, rows, linear_of(kind, shape.dim, shape.dim), {});
+    attend_prefill(target, shape, step, 4, {nullptr, nullptr, kv_kind, 32, 4096}, 0, {});
+    std::string all;
+    for (const Launch& launch : stream.launches) {
+      all += launch.kernel;
+      all += ' ';
+    }
+    return all;
+  };
+  using enum WeightKind;
+  CHECK_EQ(names(kChips[0], true, 512, kBF16, KvKind::kBF16), std::string("gemm_wgmma_bf16 attend_prefill128_wgmma "));
+  CHECK_EQ(names(kChips[0], true, 1500, kFp8, KvKind::kBF16),
+           std::string("quantise_inputs gemm_wgmma_fp8 quantise_inputs gemm_wgmma_fp8 attend_prefill128_wgmma "));
+  CHECK_EQ(names(kChips[0], true, 512, kInt4, KvKind::kFp8), std::string("gemm128_int4 attend_prefill128_fp8 "));
+  CHECK_EQ(names(kChips[0], true, 100, kBF16, KvKind::kBF16), std::string("gemm128_bf16 attend_prefill128_wgmma "));
+  CHECK_EQ(names(kChips[0], false, 512, kBF16, KvKind::kBF16), std::string("gemm128_bf16 attend_prefill128_bf16 "));
+  CHECK_EQ(names(kChips[1], true, 512, kBF16, KvKind::kBF16), std::string("gemm128_bf16 attend_prefill128_bf16 "));
+}
+
 }  // namespace
 }  // namespace chasqui::cuda
 

@@ -7,6 +7,7 @@
 
 #include "cuda_model.h"
 #include "src/backend/cuda/device_runtime_shim.h"
+#include "src/backend/cuda/memory.h"
 #include "src/engine/stepper.h"
 
 using namespace cuda_model;
@@ -148,38 +149,34 @@ TEST(a_prompt_runs_in_tiles_and_is_not_recorded) {
 
 // ---- memory ----
 
-TEST(what_is_reckoned_is_what_is_claimed) {
-  const LargeModel& model = model_8b();
-  for (const WeightFormat format : {WeightFormat::kAsStored, WeightFormat::kInt8, WeightFormat::kInt4}) {
-    ShimOptions shim;
-    shim.pretends = true;
-    shim.memory_bytes = int64_t{140} << 30;
-    auto runtime = std::make_unique<ShimRuntime>(shim);
-    ShimRuntime* device = runtime.get();
-    LlamaOptions options;
-    options.weight_format = format;
-    options.n_pages = 1000;
-    std::unique_ptr<CudaBackendAccess> backend;
-    CHECK_OK(make_cuda_backend_on(std::move(runtime), {}, &backend));
-    const KvShape kv{1, 8, 128, 1000, KvType::kBF16};
-    const WorkShape work{512, 64, 4096, 14336, 32, 8, 128, 4096};
-    int64_t reckoned = backend->workspace_bytes(work) + 1000 * backend->kv_page_bytes(kv);
-    if (format != WeightFormat::kAsStored) {
-      const WeightFormat of_head = format == WeightFormat::kInt4 ? WeightFormat::kInt8 : format;
-      reckoned += backend->linear_bytes({model.weights.head}, of_head);  // else the table's
+TEST(what_is_planned_is_what_is_claimed) {
+  for (const bool tied : {false, true}) {
+    const RandomModel model = random_model(config(4, 2, 64, 256, 704, tied), DType::kBF16, 5);
+    for (const WeightFormat format : {WeightFormat::kAsStored, WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kNf4, WeightFormat::kFp8}) {
+      for (const KvType kv : {KvType::kBF16, KvType::kFp8}) {
+        LlamaOptions options = small_cache();
+        options.weight_format = format;
+        options.kv_type = kv;
+        auto runtime = std::make_unique<ShimRuntime>(ShimOptions{});
+        const ShimRuntime* device = runtime.get();
+        const OnDevice on = on_device(model.config, model.weights, options, {}, std::move(runtime));
+        if (!on) continue;
+        const ForwardMemory planned = on.forward->memory();
+        CHECK_EQ(planned.weights + planned.embedding + planned.cache + planned.workspace, on.backend->pool().handed_out_bytes());
+        const DeviceMemory memory = device->memory();
+        CHECK_EQ(memory.total_bytes - memory.available_bytes, on.backend->pool().claimed_bytes());
+        CHECK(on.backend->pool().claimed_bytes() <= on.backend->pool().handed_out_bytes() + (int64_t{64} << 20));  // ends of slabs
+      }
     }
-    reckoned += backend->embedding_bytes(model.weights.embed) + 131072 * 64 * 8;  // and rope
-    for (const LayerWeights& layer : model.weights.layers) {
-      reckoned += backend->linear_bytes({layer.q, layer.k, layer.v}, format) + backend->linear_bytes({layer.o}, format) +
-                  backend->linear_bytes({layer.gate, layer.up}, format) + backend->linear_bytes({layer.down}, format);
-    }
-    std::unique_ptr<Forward> forward;
-    CHECK_OK(make_llama_on(std::move(backend), model.config, model.weights, options, &forward));
-    const DeviceMemory memory = device->memory();
-    const int64_t claimed = memory.total_bytes - memory.available_bytes;
-    CHECK(claimed >= reckoned);
-    CHECK(claimed <= reckoned + (int64_t{64} << 20));  // slabs of 32 MiB for what is small
   }
+}
+
+TEST(a_tied_head_takes_no_memory_of_its_own) {
+  const RandomModel untied = random_model(config(4, 2, 64, 256, 704, false), DType::kBF16, 5);
+  const RandomModel tied = random_model(config(4, 2, 64, 256, 704, true), DType::kBF16, 5);
+  const OnDevice with_head = on_device(untied.config, untied.weights), without = on_device(tied.config, tied.weights);
+  if (!with_head || !without) return;
+  CHECK_EQ(with_head.forward->memory().weights - without.forward->memory().weights, int64_t{320} * 256 * 2);
 }
 
 TEST(a_model_that_does_not_fit_is_refused_with_the_figures) {

@@ -4,12 +4,12 @@
 // Rules of the contract, so that a GPU can keep it:
 // - Weights enter once, through `linear`, `norm` and `embedding`; a backend may repack, convert or upload them. Views that
 //   it was given stay valid for as long as the model lives (the files are mapped), and it may go on reading them.
-// - Everything else lives in objects that the backend made. No host pointer into them exists; `read_logits` is the only
-//   way out.
+// - Everything else lives in objects that the backend made. No host pointer into them exists; `read_logits` and `sample`
+//   are the only ways out.
 // - `begin` hands over all that differs from step to step (tokens, positions, page tables). The operations after it take
 //   no lengths, so a backend may record them once per batch size and replay them.
-// - Operations run in the order of the calls and may return before they are done; `read_logits` waits. A device that
-//   fails says so in the Status of the next `begin` or `read_logits`.
+// - Operations run in the order of the calls and may return before they are done; `read_logits` and `sample` wait. A
+//   device that fails says so in the Status of the next of these or of the next `begin`.
 // - The result of a row does not depend on the number of threads or blocks that worked on it. Whether it depends on the
 //   other rows of the step is said by `batch_independent()`.
 // - A backend is used from one thread at a time.
@@ -25,6 +25,9 @@
 #include "../status.h"
 
 namespace chasqui {
+
+struct SamplingContext;
+struct SampledToken;
 
 // The objects a backend makes. Each backend derives its own and takes back only those.
 class Embedding { public: virtual ~Embedding() = default; };
@@ -93,6 +96,10 @@ class Backend {
   // Bytes that the objects below will take, for plans and for typed refusals before anything is claimed.
   virtual int64_t embedding_bytes(const MatrixView& table) const = 0;
   virtual int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const = 0;
+  // Whether a head made of these weights is in the embedding's own memory and takes none.
+  virtual bool shares_table(const MatrixView&, const MatrixView&, WeightFormat) const { return false; }
+  virtual int64_t norm_bytes(const MatrixView&) const { return 0; }  // 0: not worth counting
+  virtual int64_t rope_bytes(int32_t, int32_t) const { return 0; }   // of a head_dim and a context
   virtual int64_t kv_page_bytes(const KvShape& shape) const = 0;  // one page, all layers, keys and values
   virtual int64_t workspace_bytes(const WorkShape& shape) const = 0;
 
@@ -132,6 +139,14 @@ class Backend {
   // Waits for the step and copies the logits of the last `head`: (count, vocab).
   virtual Status read_logits(Workspace& work, int32_t count, float* logits) = 0;
 
+  // Sets going what has been queued since `begin`, without waiting for it.
+  virtual void set_going(Workspace&) {}
+  // Whether `sample` is there for rows of this shape. Where it is not, logits are read and the host samples.
+  virtual bool samples(const WorkShape&) const { return false; }
+  // Draws a token from each of the `count` rows of the last `head`, which are worthless afterwards: the same tokens to the bit
+  // as Sampler::sample from the same logits. Waits for the step. `rows`, `drawn`: (count)
+  virtual Status sample(Workspace& work, int32_t count, const SamplingContext* rows, SampledToken* drawn);
+
   // Copies the first n_tokens positions of page `from` to page `to`, all layers, keys and values.
   virtual void copy_page(KvCache& cache, int32_t from, int32_t to, int32_t n_tokens) = 0;
 };
@@ -149,6 +164,10 @@ struct BackendOptions {
 inline Status Backend::supports(const WorkShape&, KvType kv_type) const {
   if (kv_type != KvType::kFp8) return {};
   return failure(Reason::kUnsupported, std::string(device()) + " keeps no cache in fp8.", "Use bf16 or f32.");
+}
+
+inline Status Backend::sample(Workspace&, int32_t, const SamplingContext*, SampledToken*) {
+  return failure(Reason::kInternal, std::string(device()) + " does not sample.", "Report this as a bug of the engine.");
 }
 
 inline Status Backend::adapt(Linear&, int32_t, const std::vector<LowRank>&) {

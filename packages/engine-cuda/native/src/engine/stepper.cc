@@ -172,8 +172,8 @@ void Stepper::finish(StepEvents* events) {
     if (!span.sequence->is_decoding()) n_prefill += span.n_tokens;
     scheduler_.computed(span);
   }
-  collect_rows(events);
-  sample_rows();
+  collect_scores(events);
+  if (!forward_->can_draw()) sample_rows();
   for (Draw& draw : draws_) take_token(&draw, events);
   const double seconds = compute_seconds_ + seconds_between(begin, Clock::now());
   const double prefill_share = static_cast<double>(n_prefill) / n_tokens;
@@ -196,7 +196,8 @@ Status Stepper::forward() {
     batch.position = sequence.n_computed;
     batch.pages = sequence.pages.data();
     batch.all_logits = sequence.is_scoring();
-    batch.last_logits = span.samples;
+    batch.last_logits = span.samples && !forward_->can_draw();
+    batch.draws = span.samples && forward_->can_draw();
     batch.adapter = static_cast<int32_t>(sequence.request.cache_key.adapter);
     rows += batch.all_logits ? batch.n_tokens : batch.last_logits ? 1 : 0;
     batch_.push_back(batch);
@@ -205,12 +206,15 @@ Status Stepper::forward() {
   const bool constrained = std::any_of(plan_.begin(), plan_.end(), [](const PlannedSpan& span) {
     return span.samples && span.sequence->request.constraint != nullptr;
   });
-  if (!constrained) return forward_->run(batch_, logits_.data());
-  if (helper_ == nullptr) helper_ = std::make_unique<Helper>();
-  helper_->start([this] { fill_masks(); });
+  if (constrained) {
+    if (helper_ == nullptr) helper_ = std::make_unique<Helper>();
+    helper_->start([this] { fill_masks(); });
+  }
   const Status status = forward_->run(batch_, logits_.data());
-  helper_->wait();
-  return status;
+  if (constrained) helper_->wait();
+  if (!status.ok()) return status;
+  collect_draws();
+  return forward_->can_draw() ? draw() : status;
 }
 
 // What may follow depends on the tokens that this pass feeds, not on its logits, so this runs beside the model.

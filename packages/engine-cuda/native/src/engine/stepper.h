@@ -81,7 +81,7 @@ class Stepper {
   // A row of logits from which a token is to be drawn, and what was drawn.
   struct Draw {
     Sequence* sequence = nullptr;
-    float* row = nullptr;  // (vocab)
+    float* row = nullptr;  // (vocab); null where the model draws
     const TokenMask* mask = nullptr;
     int32_t n_permitted = 0;
     SampledToken sampled;
@@ -91,11 +91,13 @@ class Stepper {
   };
 
   Status forward();
+  Status draw();
   void fill_masks();
   void count(double seconds);
-  void collect_rows(StepEvents* events);
+  void collect_draws();
+  void collect_scores(StepEvents* events);
   void sample_rows();
-  void sample_row(Draw* draw, Sampler* sampler) const;
+  SamplingContext context_of(const Draw& draw) const;
   void take_token(Draw* draw, StepEvents* events);
   void score(const PlannedSpan& span, int32_t first_position, const float* rows, StepEvents* events);
   void append_forced(Sequence* sequence, StepEvents* events);
@@ -118,6 +120,8 @@ class Stepper {
   Status outcome_;                // of the last compute()
   double compute_seconds_ = 0.0;  // that it took
   std::vector<Draw> draws_;       // of the pass
+  std::vector<SamplingContext> contexts_;  // of the draws, where the model makes them
+  std::vector<SampledToken> drawn_;        // and what it drew
   cpu::ThreadPool pool_;          // rows of logits are sampled by several threads
   std::vector<std::unique_ptr<Sampler>> samplers_;  // one per thread
   Status lost_;                   // not ok: the device is gone for good

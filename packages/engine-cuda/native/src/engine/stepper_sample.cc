@@ -17,18 +17,41 @@ bool contains(const std::vector<int32_t>& tokens, int32_t token) {
 
 }  // namespace
 
-// Scores are taken where they lie; rows to draw from are noted.
-void Stepper::collect_rows(StepEvents* events) {
+// Rows to draw from are noted, in the order of the pass.
+void Stepper::collect_draws() {
   draws_.clear();
   float* row = logits_.data();
   for (size_t i = 0; i < plan_.size(); ++i) {
     const PlannedSpan& span = plan_[i];
     Sequence* sequence = span.sequence;
     if (sequence->is_scoring()) {
-      score(span, sequence->n_computed - span.n_tokens, row, events);
       row += static_cast<int64_t>(span.n_tokens) * vocab_;
     } else if (span.samples) {
-      draws_.push_back({sequence, row, sequence->request.constraint ? &masks_[i] : nullptr, 0, {}});
+      const TokenMask* mask = sequence->request.constraint ? &masks_[i] : nullptr;
+      draws_.push_back({sequence, forward_->can_draw() ? nullptr : row, mask, mask == nullptr ? vocab_ : mask->count(), {}});
+      if (!forward_->can_draw()) row += vocab_;
+    }
+  }
+}
+
+// Where the logits are.
+Status Stepper::draw() {
+  if (draws_.empty()) return {};
+  contexts_.clear();
+  for (const Draw& draw : draws_) contexts_.push_back(context_of(draw));
+  Status status = forward_->draw(contexts_, &drawn_);
+  if (!status.ok()) return status;
+  for (size_t i = 0; i < draws_.size(); ++i) draws_[i].sampled = std::move(drawn_[i]);
+  return {};
+}
+
+void Stepper::collect_scores(StepEvents* events) {
+  const float* row = logits_.data();
+  for (const PlannedSpan& span : plan_) {
+    if (span.sequence->is_scoring()) {
+      score(span, span.sequence->n_computed - span.n_tokens, row, events);
+      row += static_cast<int64_t>(span.n_tokens) * vocab_;
+    } else if (span.samples && !forward_->can_draw()) {
       row += vocab_;
     }
   }
@@ -47,29 +70,30 @@ void Stepper::score(const PlannedSpan& span, int32_t first_position, const float
   if (sequence->n_pending() == 0) end(sequence, StopReason::kMaxTokens, events);
 }
 
+// A draw changes nothing but itself and its row, so that rows can be sampled at the same time.
 void Stepper::sample_rows() {
   const auto n = static_cast<int32_t>(draws_.size());
+  const auto sample = [this](Draw* draw, Sampler* sampler) {
+    if (draw->n_permitted > 0) draw->sampled = sampler->sample(draw->row, context_of(*draw));
+  };
   if (n < 2 || int64_t{n} * vocab_ < kLogitsToShare) {
-    for (Draw& draw : draws_) sample_row(&draw, samplers_[0].get());
+    for (Draw& draw : draws_) sample(&draw, samplers_[0].get());
     return;
   }
-  pool_.run(n, [this](int32_t i, int32_t thread) { sample_row(&draws_[static_cast<size_t>(i)], samplers_[static_cast<size_t>(thread)].get()); });
+  pool_.run(n, [&](int32_t i, int32_t thread) { sample(&draws_[static_cast<size_t>(i)], samplers_[static_cast<size_t>(thread)].get()); });
 }
 
-// Changes nothing but the draw and its row, so that rows can be sampled at the same time.
-void Stepper::sample_row(Draw* draw, Sampler* sampler) const {
-  const Sequence& sequence = *draw->sequence;
-  draw->n_permitted = draw->mask == nullptr ? vocab_ : draw->mask->count();
-  if (draw->n_permitted == 0) return;
+SamplingContext Stepper::context_of(const Draw& draw) const {
+  const Sequence& sequence = *draw.sequence;
   SamplingContext context;
   context.params = &sequence.request.sampling;
   context.output_counts = &sequence.output_counts;
   context.prompt_counts = &sequence.prompt_counts;
   context.banned = &sequence.banned;
-  context.mask = draw->mask;
+  context.mask = draw.mask;
   context.position = static_cast<uint64_t>(sequence.length());
   context.top_logprobs = sequence.request.top_logprobs;
-  draw->sampled = sampler->sample(draw->row, context);
+  return context;
 }
 
 void Stepper::take_token(Draw* draw, StepEvents* events) {

@@ -1,5 +1,5 @@
 // The one call between the engine (requests, pages, sampling) and the model (arithmetic): run these tokens at these
-// positions against these pages of the KV cache, and give logits where they are asked for.
+// positions against these pages of the KV cache, and give logits where they are asked for, or the tokens drawn from them.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,19 @@ struct BatchSpan {
   bool all_logits = false;          // logits for every token of the span (scoring) instead of none
   bool last_logits = false;         // logits for its last token (sampling)
   int32_t adapter = 0;              // of its sequence, see Forward::add_adapter; 0: the model alone
+  bool draws = false;               // the logits of its last token stay where they are, for Forward::draw
 };
 
 struct LoraAdapter;
+struct SamplingContext;
+struct SampledToken;
 
 // What a model has claimed, in bytes.
 struct ForwardMemory {
-  int64_t weights = 0;     // of the linear layers, the head among them, as the backend holds them
+  int64_t weights = 0;     // of linear layers and norms as the backend holds them; of the head, unless that is the table
   int64_t embedding = 0;   // the table, which may be read from its file
   int64_t cache = 0;
-  int64_t workspace = 0;
+  int64_t workspace = 0;   // the table of rope among it
 };
 
 class Forward {
@@ -50,9 +53,17 @@ class Forward {
   // Writes keys and values of all spans into their pages, and one row of float logits per wanted token, in span order.
   // `logits`: (number of wanted rows, vocab()).
   virtual Status run(const std::vector<BatchSpan>& spans, float* logits) = 0;
+  // Whether tokens can be drawn where the logits are; if not, no span of a run may ask for it.
+  virtual bool can_draw() const { return false; }
+  // After a run: a token for each span that `draws`, in their order, as Sampler::sample draws it. Once a run.
+  virtual Status draw(const std::vector<SamplingContext>& rows, std::vector<SampledToken>* drawn);
   // Copies the first n_tokens positions of a page, all layers, keys and values (copy on write of a partial last page).
   virtual void copy_page(int32_t from, int32_t to, int32_t n_tokens) = 0;
 };
+
+inline Status Forward::draw(const std::vector<SamplingContext>&, std::vector<SampledToken>*) {
+  return failure(Reason::kInternal, "This model does not draw.", "Report this as a bug of the engine.");
+}
 
 inline Status Forward::add_adapter(int32_t, const LoraAdapter&) {
   return failure(Reason::kUnsupported, "This model takes no adapters.", "Merge the adapter into the weights.");

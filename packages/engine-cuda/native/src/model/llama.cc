@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "../sampling/sampler.h"
 #include "lora_adapter.h"
 #include "rope.h"
 
@@ -44,6 +45,8 @@ class Llama final : public Forward {
   int32_t n_pages() const override { return kv_shape_.n_pages; }
   int32_t max_batch_tokens() const override { return work_shape_.max_rows; }
   Status run(const std::vector<BatchSpan>& spans, float* logits) override;
+  bool can_draw() const override { return backend_->samples(work_shape_); }
+  Status draw(const std::vector<SamplingContext>& rows, std::vector<SampledToken>* drawn) override;
   void copy_page(int32_t from, int32_t to, int32_t n_tokens) override;
   ForwardMemory memory() const override { return memory_; }
   Status add_adapter(int32_t id, const LoraAdapter& adapter) override;
@@ -54,6 +57,8 @@ class Llama final : public Forward {
   Status load_layer(const LayerWeights& weights, Layer* layer);
   Status check(const std::vector<BatchSpan>& spans) const;
   void collect_wanted(const std::vector<BatchSpan>& spans);
+  // Rows of one call of `head` that begins at `first` of the wanted ones up to `end`.
+  int32_t head_rows(int32_t first, int32_t end) const { return std::min(work_shape_.max_logits, end - first); }
 
   ModelConfig config_;
   LlamaOptions options_;
@@ -72,7 +77,8 @@ class Llama final : public Forward {
   std::unique_ptr<Workspace> work_;
   ForwardMemory memory_;
   std::set<int32_t> adapters_;
-  std::vector<int32_t> wanted_;  // rows of the step whose logits are asked for
+  std::vector<int32_t> wanted_;  // rows of the step whose logits are asked for, those to draw from behind the others
+  int32_t n_read_ = 0;           // of them: handed over
 };
 
 Status Llama::run(const std::vector<BatchSpan>& spans, float* logits) {
@@ -92,25 +98,50 @@ Status Llama::run(const std::vector<BatchSpan>& spans, float* logits) {
     backend_->down_residual(*work_, *layer.down);
   }
 
-  const int32_t wanted = static_cast<int32_t>(wanted_.size());
-  for (int32_t first = 0; first < wanted; first += work_shape_.max_logits) {
-    const int32_t count = std::min(work_shape_.max_logits, wanted - first);
+  for (int32_t first = 0; first < n_read_; first += work_shape_.max_logits) {
+    const int32_t count = head_rows(first, n_read_);
     backend_->head(*work_, *norm_, *head_, first, count);
     Status read = backend_->read_logits(*work_, count, logits + static_cast<int64_t>(first) * config_.vocab);
     if (!read.ok()) return read;
+  }
+  const auto wanted = static_cast<int32_t>(wanted_.size());
+  if (wanted > n_read_) {
+    backend_->head(*work_, *norm_, *head_, n_read_, head_rows(n_read_, wanted));
+    backend_->set_going(*work_);  // what the tokens are drawn with is made ready meanwhile
+  }
+  return {};
+}
+
+Status Llama::draw(const std::vector<SamplingContext>& rows, std::vector<SampledToken>* drawn) {
+  const auto n = static_cast<int32_t>(rows.size());
+  if (n != static_cast<int32_t>(wanted_.size()) - n_read_) {
+    return failure(Reason::kInternal, "The last run left logits for " + std::to_string(wanted_.size() - static_cast<size_t>(n_read_)) +
+                   " draws, and there are " + std::to_string(n) + ".", "Report this as a bug of the engine.");
+  }
+  drawn->resize(rows.size());
+  for (int32_t first = 0; first < n; first += work_shape_.max_logits) {
+    const int32_t count = head_rows(first, n);
+    if (first > 0) backend_->head(*work_, *norm_, *head_, n_read_ + first, count);
+    Status status = backend_->sample(*work_, count, rows.data() + first, drawn->data() + first);
+    if (!status.ok()) return status;
   }
   return {};
 }
 
 void Llama::collect_wanted(const std::vector<BatchSpan>& spans) {
   wanted_.clear();
-  int32_t row = 0;
-  for (const BatchSpan& span : spans) {
-    for (int32_t i = 0; i < span.n_tokens; i++) {
-      if (span.all_logits || (span.last_logits && i == span.n_tokens - 1)) wanted_.push_back(row + i);
+  const auto collect = [&](const auto& is_wanted) {
+    int32_t row = 0;
+    for (const BatchSpan& span : spans) {
+      for (int32_t i = 0; i < span.n_tokens; i++) {
+        if (is_wanted(span, i == span.n_tokens - 1)) wanted_.push_back(row + i);
+      }
+      row += span.n_tokens;
     }
-    row += span.n_tokens;
-  }
+  };
+  collect([](const BatchSpan& span, bool last) { return span.all_logits || (span.last_logits && last); });
+  n_read_ = static_cast<int32_t>(wanted_.size());
+  collect([](const BatchSpan& span, bool last) { return span.draws && last; });
 }
 
 void Llama::copy_page(int32_t from, int32_t to, int32_t n_tokens) {
@@ -127,6 +158,7 @@ Status Llama::check(const std::vector<BatchSpan>& spans) const {
       return refuse(Reason::kBadRequest, "A span of " + std::to_string(span.n_tokens) + " tokens at position " +
                     std::to_string(span.position) + " is not a span.", "Give at least one token at a position from 0 on.");
     }
+    if (span.draws && !can_draw()) return refuse(Reason::kInternal, "This model does not draw.", "Report this as a bug of the engine.");
     if (span.adapter != 0 && !adapters_.contains(span.adapter)) {
       return refuse(Reason::kBadRequest, "There is no adapter " + std::to_string(span.adapter) + ".",
                     "Load the adapter first.");
@@ -271,17 +303,21 @@ Status Llama::size_up(const Weights& weights) {
   work_shape_.max_logits = std::min(work_shape_.max_rows, kLogitsAtOnce);
   kv_shape_ = {config_.n_layers, config_.n_kv_heads, config_.head_dim, 0, options_.kv_type};
   if (Status status = backend_->supports(work_shape_, options_.kv_type); !status.ok()) return status;
-  memory_.workspace = backend_->workspace_bytes(work_shape_);
-  memory_.embedding = weights.embed.rows * weights.embed.cols * dtype_bytes(weights.embed.type);
-  int64_t linears = backend_->linear_bytes({weights.head}, head_format(options_));
+  memory_.workspace = backend_->workspace_bytes(work_shape_) + backend_->rope_bytes(config_.head_dim, config_.context);
+  const int64_t embedding = backend_->embedding_bytes(weights.embed);
+  memory_.embedding = embedding > 0 ? embedding : weights.embed.rows * weights.embed.cols * dtype_bytes(weights.embed.type);
+  const bool shared = backend_->shares_table(weights.embed, weights.head, head_format(options_));
+  int64_t linears = backend_->norm_bytes(weights.norm);
+  if (!shared) linears += backend_->linear_bytes({weights.head}, head_format(options_));
   for (const LayerWeights& layer : weights.layers) {
+    linears += backend_->norm_bytes(layer.attn_norm) + backend_->norm_bytes(layer.ffn_norm);
     linears += backend_->linear_bytes({layer.q, layer.k, layer.v}, options_.weight_format);
     linears += backend_->linear_bytes({layer.o}, options_.weight_format);
     linears += backend_->linear_bytes({layer.gate, layer.up}, options_.weight_format);
     linears += backend_->linear_bytes({layer.down}, options_.weight_format);
   }
   memory_.weights = linears;
-  const int64_t fixed = memory_.workspace + linears + backend_->embedding_bytes(weights.embed);
+  const int64_t fixed = memory_.workspace + linears + embedding;
   const int64_t page = backend_->kv_page_bytes(kv_shape_);
   const int64_t available = backend_->memory().available_bytes;
   const int64_t context_pages = (config_.context + kPageTokens - 1) / kPageTokens;

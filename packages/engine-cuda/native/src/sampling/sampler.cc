@@ -53,9 +53,7 @@ void for_penalised(float* logits, int32_t vocab, const SamplingContext& context,
   }
 }
 
-RowScale scale_of(float highest, double temperature) {
-  return {highest, std::min(static_cast<float>(kLog2E / temperature), kGreatestRate)};
-}
+RowScale scale_of(float highest, double temperature) { return {highest, rate_of(temperature)}; }
 
 // floor(bits / 2^53 * total)
 uint64_t share(uint64_t bits, uint64_t total) {
@@ -64,6 +62,10 @@ uint64_t share(uint64_t bits, uint64_t total) {
 }
 
 }  // namespace
+
+float rate_of(double temperature) { return std::min(static_cast<float>(kLog2E / temperature), kGreatestRate); }
+
+float min_p_exponent(float min_p) { return std::log2(min_p) - 0.01f; }
 
 Sampler::Sampler(int32_t vocab, const RowKernels* kernels)
     : vocab_(vocab), kernels_(kernels), block_highest_(static_cast<size_t>((vocab + kRowBlock - 1) / kRowBlock)),
@@ -131,7 +133,7 @@ int32_t Sampler::draw(const float* logits, RowScale scale, const SamplingContext
     gather_weight(logits, scale, target(total));
     keep_weight(target(total), &candidates_);
   } else {
-    gather_down_to(logits, scale, std::log2(params.min_p) - 0.01f);  // a little more than it allows: the weights decide
+    gather_down_to(logits, scale, min_p_exponent(params.min_p));
   }
   if (params.min_p > 0.0f) {
     const double least = static_cast<double>(params.min_p) * static_cast<double>(uint64_t{1} << kUnitBits);
@@ -237,6 +239,11 @@ Status check_sampling(const SamplingParams& params, int32_t vocab) {
     if (!in_vocab(token, vocab)) return bad("logitBias: token id", token, "ids of this model's tokenizer");
     if (std::isnan(bias)) return bad("logitBias: value", static_cast<double>(bias), "a number");
   }
+  std::vector<int32_t> biased;
+  for (const auto& [token, bias] : params.logit_bias) biased.push_back(token);
+  std::sort(biased.begin(), biased.end());
+  const auto twice = std::adjacent_find(biased.begin(), biased.end());
+  if (twice != biased.end()) return bad("logitBias: token id", *twice, "each token at most once");
   return {};
 }
 

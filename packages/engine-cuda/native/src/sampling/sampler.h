@@ -32,6 +32,11 @@ struct SampledToken {
   std::vector<std::pair<int32_t, float>> top;  // likeliest first
 };
 
+// log2(e) / temperature, finite.
+float rate_of(double temperature);
+// Down to where candidates for min-p are looked for, as an exponent of two: a little further than it allows, the weights decide.
+float min_p_exponent(float min_p);
+
 class Sampler {
  public:
   explicit Sampler(int32_t vocab, const RowKernels* kernels = best_row_kernels());

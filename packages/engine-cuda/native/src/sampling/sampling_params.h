@@ -17,7 +17,7 @@ struct SamplingParams {
   float repetition_penalty = 1.0f;  // logits of tokens of prompt and output: divided if positive, multiplied if not
   float frequency_penalty = 0.0f;   // subtracted per occurrence in the output
   float presence_penalty = 0.0f;    // subtracted once if in the output
-  std::vector<std::pair<int32_t, float>> logit_bias;
+  std::vector<std::pair<int32_t, float>> logit_bias;  // no token twice
   uint64_t seed = 0;
 
   // Whether it matters which tokens the output has and how often.

@@ -22,7 +22,7 @@ namespace cuda {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
-constexpr int64_t kReserve = int64_t{512} << 20;  // for kernels' code, recordings and the driver itself
+constexpr int64_t kReserve = int64_t{512} << 20;  // for kernels' code, recordings, the ends of slabs and the driver itself
 
 CudaWorkspace& of(Workspace& work) { return static_cast<CudaWorkspace&>(work); }
 
@@ -35,12 +35,18 @@ class CudaBackend final : public CudaBackendAccess {
   bool batch_independent() const override { return options_.batch_independent; }
   Runtime& runtime() override { return *runtime_; }
   Graphs& graphs() override { return graphs_; }
+  const Pool& pool() const override { return loader_.pool(); }
 
   Status supports(const WorkShape& shape, KvType kv_type) const override;
   int64_t embedding_bytes(const MatrixView& table) const override { return loader_.embedding_bytes(table); }
   int64_t linear_bytes(const std::vector<MatrixView>& parts, WeightFormat format) const override {
     return loader_.linear_bytes(parts, format);
   }
+  bool shares_table(const MatrixView& table, const MatrixView& head, WeightFormat format) const override {
+    return loader_.shares_table(table, head, format);
+  }
+  int64_t norm_bytes(const MatrixView& weight) const override { return loader_.norm_bytes(weight); }
+  int64_t rope_bytes(int32_t head_dim, int32_t context) const override { return loader_.rope_bytes(head_dim, context); }
   int64_t kv_page_bytes(const KvShape& shape) const override { return loader_.kv_page_bytes(shape); }
   int64_t workspace_bytes(const WorkShape& shape) const override { return loader_.workspace_bytes(shape); }
 
@@ -54,6 +60,8 @@ class CudaBackend final : public CudaBackendAccess {
   }
   Status kv_cache(const KvShape& shape, std::unique_ptr<KvCache>* made) override { return loader_.kv_cache(shape, made); }
   Status workspace(const WorkShape& shape, std::unique_ptr<Workspace>* made) override { return loader_.workspace(shape, made); }
+
+  Status adapt(Linear& linear, int32_t adapter, const std::vector<LowRank>& parts) override;
 
   Status begin(Workspace& work, const std::vector<BatchSpan>& spans, const std::vector<int32_t>& wanted,
                Rope& rope) override;
@@ -73,6 +81,9 @@ class CudaBackend final : public CudaBackendAccess {
     add(work, {OpKind::kHead, 0, first, {&norm, &head}});
   }
   Status read_logits(Workspace& work, int32_t count, float* logits) override;
+  void set_going(Workspace&) override { flush(); }
+  bool samples(const WorkShape& shape) const override { return shape.vocab <= SampleBlock::kMostVocab; }
+  Status sample(Workspace& work, int32_t count, const SamplingContext* rows, SampledToken* drawn) override;
   void copy_page(KvCache& cache, int32_t from, int32_t to, int32_t n_tokens) override;
 
  private:
@@ -124,13 +135,23 @@ Status CudaBackend::supports(const WorkShape& shape, KvType kv_type) const {
 
 StepLimits CudaBackend::step_limits(const CudaWorkspace& work) const {
   return {work.shape.max_rows, work.shape.max_logits, prefill_tile_rows(work.model), work.rope->context,
-          options_.batch_independent};
+          options_.batch_independent, &loader_.adapters().slots()};
+}
+
+Status CudaBackend::adapt(Linear& linear, int32_t adapter, const std::vector<LowRank>& parts) {
+  flush();
+  if (!lost_.ok()) return lost_;
+  graphs_.forget();
+  Status status = loader_.adapt(static_cast<CudaLinear&>(linear), adapter, parts);
+  if (status.reason == Reason::kDeviceLost) return note(std::move(status));
+  return status;
 }
 
 Status CudaBackend::begin(Workspace& workspace, const std::vector<BatchSpan>& spans, const std::vector<int32_t>& wanted,
                           Rope& rope) {
   flush();
   if (lost_.ok()) (void)note(runtime_->launched());
+  if (lost_.ok()) (void)note(loader_.settle());
   if (!lost_.ok()) return lost_;
   CudaWorkspace& work = of(workspace);
   work.rope = static_cast<const CudaRope*>(&rope);
@@ -156,21 +177,24 @@ void CudaBackend::issue(CudaWorkspace& work, const Op& op) {
   const auto norm = [&](int i) -> const DeviceNorm& { return static_cast<const CudaNorm*>(op.objects[i])->norm; };
   const auto kv = [&](int i) -> const DeviceKv& { return static_cast<const CudaKvCache*>(op.objects[i])->kv; };
   const auto table = [&](int i) -> const DeviceTable& { return static_cast<const CudaEmbedding*>(op.objects[i])->table; };
+  const auto low_rank = [&](int i) {
+    return sizes.adapted ? loader_.adapters().of(*static_cast<const CudaLinear*>(op.objects[i])) : LayerLowRank{};
+  };
   switch (op.kind) {
     case OpKind::kEmbed: return cuda::embed(to, work.model, step, sizes.rows, table(0), work.work);
     case OpKind::kQkv:
       return cuda::norm_qkv_rope_store(to, work.model, step, sizes.rows, norm(0), linear(1), work.rope->rope, kv(2), op.layer,
-                                       work.work);
+                                       work.work, low_rank(1));
     case OpKind::kAttend:
       if (sizes.decode_rows > 0) {
         attend_decode(to, work.model, step, sizes.decode_rows, sizes.max_length, kv(0), op.layer, work.work);
       }
       if (sizes.tiles > 0) attend_prefill(to, work.model, step, sizes.tiles, kv(0), op.layer, work.work);
       return;
-    case OpKind::kO: return cuda::o_residual(to, work.model, step, sizes.rows, linear(0), work.work);
+    case OpKind::kO: return cuda::o_residual(to, work.model, step, sizes.rows, linear(0), work.work, low_rank(0));
     case OpKind::kGateUp:
-      return cuda::norm_gateup_silu(to, work.model, step, sizes.rows, norm(0), linear(1), work.work);
-    case OpKind::kDown: return cuda::down_residual(to, work.model, step, sizes.rows, linear(0), work.work);
+      return cuda::norm_gateup_silu(to, work.model, step, sizes.rows, norm(0), linear(1), work.work, low_rank(1));
+    case OpKind::kDown: return cuda::down_residual(to, work.model, step, sizes.rows, linear(0), work.work, low_rank(0));
     case OpKind::kHead:
       return cuda::head(to, work.model, step, op.first, sizes.wanted, norm(0), linear(1), work.work);
   }
@@ -195,6 +219,23 @@ Status CudaBackend::read_logits(Workspace& workspace, int32_t count, float* logi
   if (lost_.ok()) (void)note(runtime_->download(work.read.as(), work.logits.as(), bytes));
   if (lost_.ok()) (void)note(runtime_->wait());
   if (lost_.ok()) std::memcpy(logits, work.read.as(), static_cast<size_t>(bytes));
+  return lost_;
+}
+
+Status CudaBackend::sample(Workspace& workspace, int32_t count, const SamplingContext* rows, SampledToken* drawn) {
+  CudaWorkspace& work = of(workspace);
+  flush();
+  if (lost_.ok()) (void)note(runtime_->launched());
+  if (!lost_.ok()) return lost_;
+  Status loaded = work.draw.load(rows, count);
+  // Short of memory for longer lists: this draw fails and the next may fit.
+  if (loaded.reason == Reason::kOutOfMemory) return loaded;
+  if (!note(std::move(loaded)).ok()) return lost_;
+  cuda::sample(target(work), work.shape.vocab, work.draw.device(), count, work.logits.as<float>(), work.draw.sampled(), work.draw.top());
+  (void)note(runtime_->launched());
+  if (lost_.ok()) (void)note(work.draw.fetch(count));
+  if (lost_.ok()) (void)note(runtime_->wait());
+  if (lost_.ok()) work.draw.take(count, drawn);
   return lost_;
 }
 

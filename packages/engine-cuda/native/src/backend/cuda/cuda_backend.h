@@ -17,6 +17,7 @@ namespace cuda {
 
 class Runtime;
 class Graphs;
+class Pool;
 struct RandomWeights;
 
 struct CudaOptions {
@@ -33,6 +34,7 @@ class CudaBackendAccess : public Backend {
  public:
   virtual Runtime& runtime() = 0;
   virtual Graphs& graphs() = 0;
+  virtual const Pool& pool() const = 0;
 };
 Status make_cuda_backend_on(std::unique_ptr<Runtime> runtime, const CudaOptions& options,
                             std::unique_ptr<CudaBackendAccess>* made);

@@ -176,7 +176,10 @@ Status GpuRuntime::open() {
 
 DeviceMemory GpuRuntime::memory() const {
   size_t available = 0, total = 0;
-  if (cudaMemGetInfo(&available, &total) != cudaSuccess) return {};
+  if (cudaMemGetInfo(&available, &total) != cudaSuccess) {
+    cudaGetLastError();
+    return {};
+  }
   return {static_cast<int64_t>(total), static_cast<int64_t>(available)};
 }
 
@@ -193,6 +196,8 @@ Status GpuRuntime::claim(int64_t bytes, const char* what, void** made) {
 Status GpuRuntime::launched() {
   const cudaError_t error = stream_.error != cudaSuccess ? stream_.error : cudaGetLastError();
   if (error == cudaSuccess) return {};
+  // A launch that got no memory did nothing, and the next may get some. Any other failure stays.
+  if (error == cudaErrorMemoryAllocation) stream_.error = cudaSuccess;
   const std::string what = std::string("the launch of ") + stream_.failed;
   return checked(error, what.c_str());
 }
@@ -227,6 +232,7 @@ Status GpuRuntime::end_capture(Graph* made) {
 // mistakes of this program, and going on after one would be no better.
 Status GpuRuntime::checked(cudaError_t error, const char* what) const {
   if (error == cudaSuccess) return {};
+  cudaGetLastError();  // it is told here: `launched` must not tell it again for a later launch. What is sticky comes back
   if (error == cudaErrorMemoryAllocation) {
     return failure(Reason::kOutOfMemory, facts_.name + " has no memory left for " + what + ".",
                    "Use a smaller cache, or a smaller or quantised model.");

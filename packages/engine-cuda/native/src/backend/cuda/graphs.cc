@@ -18,14 +18,16 @@ Status Graphs::run(const std::vector<Op>& ops, const Buckets& buckets, uint64_t 
     if (known != entries_.end()) {
       if (known->graph == nullptr) {
         Status recorded = record(&*known, issue);
-        // A device that is short of memory has none for recordings, and goes on without.
-        if (recorded.reason == Reason::kOutOfMemory) enabled_ = false;
-        else if (!recorded.ok()) return recorded;
+        if (!recorded.ok() && recorded.reason != Reason::kOutOfMemory) return recorded;
       }
       if (known->graph != nullptr) {
-        counts_.replayed++;
-        return runtime_.replay(known->graph);
+        Status replayed = runtime_.replay(known->graph);
+        if (replayed.ok()) counts_.replayed++;
+        if (replayed.reason != Reason::kOutOfMemory) return replayed;
       }
+      // A device that is short of memory has none for recordings, and goes on without.
+      enabled_ = false;
+      forget();
     } else {
       // Kernels are loaded at their first launch, which must not happen inside a recording.
       entries_.push_back({ops, buckets, nullptr});

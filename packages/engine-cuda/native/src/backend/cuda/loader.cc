@@ -45,6 +45,12 @@ int64_t Loader::linear_bytes(const std::vector<MatrixView>& parts, WeightFormat 
   return random_linear_bytes(random_kind(parts), rows, parts[0].cols);
 }
 
+// At random every matrix has memory of its own: a head's kind is chosen apart from the table's.
+bool Loader::shares_table(const MatrixView& table, const MatrixView& head, WeightFormat format) const {
+  return random_ == nullptr && head.quant == nullptr && head.data == table.data && head.type == table.type &&
+         head.rows == table.rows && format == WeightFormat::kAsStored;
+}
+
 Status Loader::embedding(const MatrixView& table, std::unique_ptr<Embedding>* made) {
   auto embedding = std::make_unique<CudaEmbedding>();
   if (random_ != nullptr) {
@@ -73,8 +79,7 @@ Status Loader::norm(const MatrixView& weight, double eps, std::unique_ptr<Norm>*
 Status Loader::linear(const std::vector<MatrixView>& parts, WeightFormat format,
                       std::unique_ptr<Linear>* made) {
   auto linear = std::make_unique<CudaLinear>();
-  const bool is_table = parts.size() == 1 && parts[0].quant == nullptr && parts[0].data == table_.data &&
-                        parts[0].type == table_.type && parts[0].rows == table_.rows && format == WeightFormat::kAsStored;
+  const bool is_table = parts.size() == 1 && shares_table(table_, parts[0], format);
   if (random_ != nullptr) {
     int64_t rows = 0;
     for (const MatrixView& part : parts) rows += part.rows;
@@ -90,8 +95,20 @@ Status Loader::linear(const std::vector<MatrixView>& parts, WeightFormat format,
   } else if (Status status = load_linear(weights(), parts, format, linear.get()); !status.ok()) {
     return status;
   }
+  for (const MatrixView& part : parts) linear->part_rows.push_back(part.rows);
   *made = std::move(linear);
   return {};
+}
+
+Status Loader::adapt(CudaLinear& linear, int32_t adapter, const std::vector<LowRank>& parts) {
+  is_settled_ = false;
+  return adapters_.adapt(weights(), linear, adapter, parts, max_rows_);
+}
+
+Status Loader::settle() {
+  if (is_settled_) return {};
+  is_settled_ = true;
+  return upload_.finish();
 }
 
 Status Loader::rope(const std::vector<double>& inverse_frequencies, int32_t context, std::unique_ptr<Rope>* made) {
@@ -160,7 +177,7 @@ std::vector<Loader::Claim> Loader::claims(CudaWorkspace* work) const {
 int64_t Loader::workspace_bytes(const WorkShape& shape) const {
   CudaWorkspace work;
   work.shape = shape;
-  int64_t bytes = StepBlock::device_bytes(shape.max_rows, 0);
+  int64_t bytes = Pool::rounded(StepBlock::device_bytes(shape.max_rows, 0)) + SampleBlock::device_bytes(shape.vocab, shape.max_logits);
   for (const Claim& claim : claims(&work)) bytes += Pool::rounded(claim.bytes);
   return bytes;
 }
@@ -169,12 +186,14 @@ Status Loader::workspace(const WorkShape& shape, std::unique_ptr<Workspace>* mad
   auto work = std::make_unique<CudaWorkspace>();
   work->shape = shape;
   work->model = model_of(shape);
+  max_rows_ = std::max(max_rows_, shape.max_rows);
   for (const Claim& claim : claims(work.get())) {
     if (Status status = pool_.claim(claim.bytes, "the workspace", claim.buffer); !status.ok()) return status;
   }
   const int64_t logits = static_cast<int64_t>(shape.max_logits) * shape.vocab * kFloat;
   if (Status status = work->read.claim(runtime_, logits, "the logits"); !status.ok()) return status;
   if (Status status = work->step.claim(runtime_, pool_, shape.max_rows); !status.ok()) return status;
+  if (Status status = work->draw.claim(runtime_, pool_, shape.vocab, shape.max_logits); !status.ok()) return status;
   work->work = {work->x.as<float>(),         work->normed.as<uint16_t>(), work->q.as<uint16_t>(),
                 work->attended.as<uint16_t>(), work->hidden.as<uint16_t>(), work->logits.as<float>()};
   work->scratch = {work->partials.as<float>(), work->counters.as<uint32_t>()};

@@ -13,6 +13,7 @@ Status Pool::claim(int64_t bytes, const char* what, Buffer* made) {
   if (size > kSmall) {
     Status status = claim_alone(size, what, &made->slab_);
     made->data_ = made->slab_.get();
+    if (status.ok()) handed_out_bytes_ += size;
     return status;
   }
   if (slab_ == nullptr || slab_used_ + size > kSlab) {
@@ -24,6 +25,7 @@ Status Pool::claim(int64_t bytes, const char* what, Buffer* made) {
   made->slab_ = slab_;
   made->data_ = static_cast<char*>(slab_.get()) + slab_used_;
   slab_used_ += size;
+  handed_out_bytes_ += size;
   return {};
 }
 

@@ -38,8 +38,9 @@ class Pool {
   // What a claim takes away from the device, a share of a slab included.
   static int64_t rounded(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-  // Claimed from the device so far, whole slabs, given back or not.
+  // So far, given back or not: what was claimed from the device, whole slabs, and what of it was handed out.
   int64_t claimed_bytes() const { return claimed_bytes_; }
+  int64_t handed_out_bytes() const { return handed_out_bytes_; }
 
  private:
   static constexpr int64_t kAlignment = 256;
@@ -52,6 +53,7 @@ class Pool {
   std::shared_ptr<void> slab_;  // the one that is being filled
   int64_t slab_used_ = 0;
   int64_t claimed_bytes_ = 0;
+  int64_t handed_out_bytes_ = 0;
 };
 
 // Pinned host memory.

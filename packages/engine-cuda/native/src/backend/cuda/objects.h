@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <vector>
 
 #include "../backend.h"
 #include "kernels/launch.h"
 #include "memory.h"
+#include "sample_block.h"
 #include "step_block.h"
 
 namespace chasqui::cuda {
@@ -21,9 +24,18 @@ struct CudaNorm final : Norm {
   DeviceNorm norm;
 };
 
+// What one adapter adds to a layer.
+struct CudaAdaptation {
+  Buffer a, b;
+  DeviceLowRank entry;
+};
+
 struct CudaLinear final : Linear {
   Buffer codes, scales, zeros, table, order;
   DeviceLinear linear;
+  std::vector<int64_t> part_rows;
+  std::map<int32_t, CudaAdaptation> adaptations;  // by the adapter's number
+  Buffer entries;                                 // of all slots, claimed with the first
 };
 
 struct CudaRope final : Rope {
@@ -43,6 +55,7 @@ struct CudaWorkspace final : Workspace {
   WorkShape shape;
   ModelShape model;
   StepBlock step;
+  SampleBlock draw;
   Buffer x, normed, q, attended, hidden, logits, partials, counters;
   Pinned read;  // (max_logits, vocab) floats: logits on their way to the host
   Activations work;

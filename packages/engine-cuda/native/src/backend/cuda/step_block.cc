@@ -13,11 +13,17 @@ constexpr int64_t kFirstPages = 16384;  // entries of page tables to begin with:
 
 int64_t lines(int64_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 
+int32_t slot_of(const StepLimits& limits, int32_t adapter) {
+  if (adapter == 0 || limits.slots == nullptr) return -1;
+  const auto found = limits.slots->find(adapter);
+  return found == limits.slots->end() ? -1 : found->second;
+}
+
 }  // namespace
 
 // Byte offsets of the arrays. The page tables come last, so that a step sends only as much of them as it has.
 struct StepBlock::Layout {
-  int64_t counts = 0, tokens, positions, page_starts, decode_rows, tiles, wanted, pages;
+  int64_t counts = 0, tokens, positions, page_starts, decode_rows, tiles, wanted, slots, pages;
 
   explicit Layout(int64_t max_rows) {
     const int64_t column = lines(max_rows * static_cast<int64_t>(sizeof(int32_t)));
@@ -26,7 +32,8 @@ struct StepBlock::Layout {
     page_starts = positions + column;
     decode_rows = page_starts + column;
     wanted = decode_rows + column;
-    tiles = wanted + column;
+    slots = wanted + column;
+    tiles = slots + column;
     pages = tiles + lines(max_rows * static_cast<int64_t>(sizeof(PrefillTile)));
   }
   int64_t bytes(int64_t n_pages) const { return pages + n_pages * static_cast<int64_t>(sizeof(int32_t)); }
@@ -74,6 +81,7 @@ Status StepBlock::make_room(int64_t pages) {
   step_.decode_rows = reinterpret_cast<const int32_t*>(base + at.decode_rows);
   step_.tiles = reinterpret_cast<const PrefillTile*>(base + at.tiles);
   step_.wanted = reinterpret_cast<const int32_t*>(base + at.wanted);
+  step_.slots = reinterpret_cast<const int32_t*>(base + at.slots);
   step_.pages = reinterpret_cast<const int32_t*>(base + at.pages);
   generation_++;
   return {};
@@ -106,22 +114,27 @@ void StepBlock::fill(const std::vector<BatchSpan>& spans, const std::vector<int3
   auto* page_starts = reinterpret_cast<int32_t*>(base + at.page_starts);
   auto* decode_rows = reinterpret_cast<int32_t*>(base + at.decode_rows);
   auto* tiles = reinterpret_cast<PrefillTile*>(base + at.tiles);
+  auto* slots = reinterpret_cast<int32_t*>(base + at.slots);
   auto* pages = reinterpret_cast<int32_t*>(base + at.pages);
   counts_ = {};
   counts_.wanted = static_cast<int32_t>(wanted.size());
   n_pages_ = 0;
   int32_t longest = 0;
+  bool adapted = false;
   for (const BatchSpan& span : spans) {
     const int32_t first_row = counts_.rows;
     const int32_t end = span.position + span.n_tokens;
     const int32_t table = static_cast<int32_t>(n_pages_);
     for (int32_t page = 0; page < (end + kPage - 1) / kPage; page++) pages[n_pages_++] = span.pages[page];
+    const int32_t slot = slot_of(limits, span.adapter);
+    adapted |= slot >= 0;
     const bool alone = limits.fixed || span.n_tokens <= kLoneRows;
     for (int32_t i = 0; i < span.n_tokens; i++) {
       const int32_t row = counts_.rows++;
       tokens[row] = span.tokens[i];
       positions[row] = span.position + i;
       page_starts[row] = table;
+      slots[row] = slot;
       if (alone) decode_rows[counts_.decode_rows++] = row;
     }
     if (alone) {
@@ -135,6 +148,7 @@ void StepBlock::fill(const std::vector<BatchSpan>& spans, const std::vector<int3
   std::copy(wanted.begin(), wanted.end(), reinterpret_cast<int32_t*>(base + at.wanted));
   *reinterpret_cast<StepCounts*>(base + at.counts) = counts_;
   choose_buckets(limits, longest);
+  buckets_.adapted = adapted;
 }
 
 void StepBlock::choose_buckets(const StepLimits& limits, int32_t longest) {
@@ -143,16 +157,16 @@ void StepBlock::choose_buckets(const StepLimits& limits, int32_t longest) {
   const bool few = counts_.wanted > 0 && counts_.wanted <= limits.max_logits;
   if (limits.fixed) {
     const int32_t context = power_bucket(std::max(limits.context, longest), kShortestLength);
-    buckets_ = {limits.max_rows, limits.max_rows, 0, limits.max_logits, context, few};
+    buckets_ = {limits.max_rows, limits.max_rows, 0, limits.max_logits, context, false, few};
     return;
   }
   const int32_t length = power_bucket(longest, kShortestLength);
   if (counts_.tiles == 0 && few && counts_.rows <= limits.max_logits) {
     const int32_t rows = std::min(power_bucket(counts_.rows, 1), limits.max_rows);
-    buckets_ = {rows, rows, 0, std::min(rows, limits.max_logits), length, true};
+    buckets_ = {rows, rows, 0, std::min(rows, limits.max_logits), length, false, true};
     return;
   }
-  buckets_ = {counts_.rows, counts_.decode_rows, counts_.tiles, std::min(counts_.wanted, limits.max_logits), length, false};
+  buckets_ = {counts_.rows, counts_.decode_rows, counts_.tiles, std::min(counts_.wanted, limits.max_logits), length, false, false};
 }
 
 }  // namespace chasqui::cuda

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Buckets {
   int32_t tiles = 0;
   int32_t wanted = 0;      // rows of logits in one call of `head`
   int32_t max_length = 0;  // of the sequences of the decode rows, in positions
+  bool adapted = false;    // some row has an adapter
   bool recordable = false; // the sizes are rounded: worth a graph
 
   bool operator==(const Buckets&) const = default;
@@ -32,6 +34,7 @@ struct StepLimits {
   int32_t context = 0;    // of the rope table; 0: not known yet
   // One size for all steps, and every row attends alone: nothing of a row's arithmetic depends on the rows beside it.
   bool fixed = false;
+  const std::map<int32_t, int32_t>* slots = nullptr;  // of adapters, by their numbers; null: there are none
 };
 
 // Spans of at most this many tokens attend row by row: their keys are then shared among more blocks than one tile would.

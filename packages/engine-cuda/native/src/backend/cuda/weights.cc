@@ -127,7 +127,7 @@ struct PackedForm {
   int64_t scale_count() const { return packed_scale_count(shape()); }
   int64_t bytes() const {
     return Pool::rounded(code_bytes()) + Pool::rounded(scale_count() * scale_width()) +
-           (has_zeros ? Pool::rounded(scale_count()) : 0);
+           (has_zeros ? Pool::rounded(scale_count()) : 0) + (kind == WeightKind::kTable4 ? Pool::rounded(16 * 2) : 0);
   }
 };
 
@@ -299,7 +299,13 @@ int64_t device_linear_bytes(const std::vector<MatrixView>& parts, WeightFormat f
   const int64_t out = rows_of(parts), in = parts.front().cols;
   const bool plain = std::all_of(parts.begin(), parts.end(), [](const MatrixView& part) { return part.quant == nullptr; });
   if (plain && format == WeightFormat::kAsStored) return Pool::rounded(out * in * 2);
-  if (plain && format == WeightFormat::kNf4) return PackedForm{WeightKind::kTable4, ScaleKind::kF32, out, in, 64, false}.bytes();
+  if (plain && format == WeightFormat::kNf4) {
+    // A scale is the largest value of its group, so it is as wide as these are.
+    const bool narrow = std::all_of(parts.begin(), parts.end(), [&](const MatrixView& part) {
+      return part.type == parts.front().type && part.type != DType::kF32;
+    });
+    return PackedForm{WeightKind::kTable4, narrow ? ScaleKind::kBF16 : ScaleKind::kF32, out, in, 64, false}.bytes();
+  }
   if (plain && format == WeightFormat::kFp8) return PackedForm{WeightKind::kFp8, ScaleKind::kF32, out, in, 0, false}.bytes();
   if (plain) return form_of(parts, format).bytes();
   // Parts of one form stay what they are; others become bf16, which is more.

@@ -47,8 +47,13 @@ inline AttendArguments attend_arguments(const Target& target, const ModelShape& 
   return arguments;
 }
 
+// The sibling of attend_prefill on Hopper; false: not on this device or not for this cache, and nothing was launched.
+bool attend_prefill_wgmma(const Target& target, const ModelShape& shape, int32_t tiles, const DeviceKv& kv, const AttendArguments& arguments);
+
 template <KvKind kKind, int kDim>
 struct KvTile {
+  static constexpr KvKind kForm = kKind;
+  static constexpr int kWidth = kDim;
   static constexpr int kElement = kKind == KvKind::kBF16 ? 2 : 1;
   static constexpr int kRowBytes = kDim * kElement;
   static constexpr int kPieces = kRowBytes / 16;     // of a row
@@ -112,6 +117,20 @@ struct KvTile {
     }
   }
 
+  // A lane's share of one row: values times `scale`, rounded, at `out` (kDim). `side`: 0, or 1 for the row eight further on.
+  DEVICE static void store_row(uint16_t* out, uint32_t t, const float (&values)[kTiles][4], int side, float scale) {
+    UNROLL
+    for (int i = 0; i < kTiles; i++) {
+      const float first = values[i][side * 2] * scale, second = values[i][side * 2 + 1] * scale;
+      if constexpr (kKind == KvKind::kBF16) {
+        *reinterpret_cast<uint32_t*>(out + dim_of(i, t, 0)) = bf16_pair(first, second);
+      } else {
+        out[dim_of(i, t, 0)] = bf16_of(first);
+        out[dim_of(i, t, 1)] = bf16_of(second);
+      }
+    }
+  }
+
   // The dimension of column 2 t + e of a tile.
   DEVICE static int32_t dim_of(int tile, uint32_t t, int e) {
     if constexpr (kKind == KvKind::kBF16) {
@@ -121,6 +140,22 @@ struct KvTile {
     }
   }
 };
+
+// Where head `head` of the group that shares a key-value head begins, in q and in out.
+DEVICE int64_t head_place(const AttendArguments& a, int32_t row, int32_t kv_head, int32_t head, int32_t dim) {
+  return (static_cast<int64_t>(row) * a.n_heads + kv_head * (a.n_heads / a.n_kv_heads) + head) * dim;
+}
+
+// go(KvTile) for the cache's form; `names`: the kernel's, by kind and then 64 or 128 dimensions.
+template <typename Go>
+void with_kv_tile(const DeviceKv& kv, int32_t head_dim, const char* const (&names)[2][2], const Go& go) {
+  const bool fp8 = kv.kind == KvKind::kFp8, wide = head_dim == 128;
+  const char* name = names[fp8 ? 1 : 0][wide ? 1 : 0];
+  if (fp8 && wide) return go(KvTile<KvKind::kFp8, 128>{}, name);
+  if (fp8) return go(KvTile<KvKind::kFp8, 64>{}, name);
+  if (wide) return go(KvTile<KvKind::kBF16, 128>{}, name);
+  return go(KvTile<KvKind::kBF16, 64>{}, name);
+}
 
 // Over the four lanes that share a row.
 DEVICE float quad_max(float value) {

@@ -5,7 +5,6 @@
 // meet at the end in shared memory, parts of a row in scratch memory, where the last block to come puts them together.
 #include "attend.cuh"
 
-
 namespace chasqui::cuda {
 
 namespace {
@@ -74,7 +73,7 @@ struct Decode {
   }
 
   DEVICE void load_queries(uint32_t (&q)[Tile::kTurns][2]) const {
-    const uint16_t* from = a.q + (static_cast<int64_t>(row) * a.n_heads + kv_head * group + static_cast<int32_t>(g)) * kDim;
+    const uint16_t* from = a.q + head_place(a, row, kv_head, static_cast<int32_t>(g), kDim);
     UNROLL
     for (int turn = 0; turn < Tile::kTurns; turn++) {
       q[turn][0] = q[turn][1] = 0;
@@ -161,7 +160,7 @@ struct Decode {
   }
 
   DEVICE void write(int32_t head, int32_t dim, float value) const {
-    a.out[(static_cast<int64_t>(row) * a.n_heads + kv_head * group + head) * kDim + dim] = bf16_of(value * a.value_scale);
+    a.out[head_place(a, row, kv_head, head, kDim) + dim] = bf16_of(value * a.value_scale);
   }
 
   DEVICE void finish(int32_t parts) const {
@@ -243,12 +242,6 @@ __global__ void __launch_bounds__(kWarps * 32) decode_kernel(AttendArguments arg
   Decode<kKind, kDim>(arguments).run();
 }
 
-template <KvKind kKind, int kDim>
-void launch_decode(const Target& target, Launch launch, const AttendArguments& arguments) {
-  launch.shared_bytes = Decode<kKind, kDim>::kSharedBytes;
-  start(*target.stream, launch, decode_kernel<kKind, kDim>, arguments);
-}
-
 }  // namespace
 
 void attend_decode(const Target& target, const ModelShape& shape, const Step& step, int32_t decode_rows, int32_t max_length,
@@ -259,14 +252,12 @@ void attend_decode(const Target& target, const ModelShape& shape, const Step& st
   launch.block.x = kWarps * 32;
   launch.overlaps = true;
   const AttendArguments arguments = attend_arguments(target, shape, step, kv, layer, work);
-  if (kv.kind == KvKind::kBF16) {
-    launch.kernel = shape.head_dim == 128 ? "attend_decode128_bf16" : "attend_decode64_bf16";
-    if (shape.head_dim == 128) return launch_decode<KvKind::kBF16, 128>(target, launch, arguments);
-    return launch_decode<KvKind::kBF16, 64>(target, launch, arguments);
-  }
-  launch.kernel = shape.head_dim == 128 ? "attend_decode128_fp8" : "attend_decode64_fp8";
-  if (shape.head_dim == 128) return launch_decode<KvKind::kFp8, 128>(target, launch, arguments);
-  return launch_decode<KvKind::kFp8, 64>(target, launch, arguments);
+  constexpr const char* kNames[2][2] = {{"attend_decode64_bf16", "attend_decode128_bf16"}, {"attend_decode64_fp8", "attend_decode128_fp8"}};
+  with_kv_tile(kv, shape.head_dim, kNames, [&]<typename Tile>(Tile, const char* name) {
+    launch.kernel = name;
+    launch.shared_bytes = Decode<Tile::kForm, Tile::kWidth>::kSharedBytes;
+    start(*target.stream, launch, decode_kernel<Tile::kForm, Tile::kWidth>, arguments);
+  });
 }
 
 }  // namespace chasqui::cuda

@@ -57,7 +57,7 @@ struct Prefill {
   // The pair behind row `row` of this warp's sixteen, and the place of its head in q and out.
   DEVICE int32_t pair_of(uint32_t row) const { return static_cast<int32_t>(warp * 16 + row); }
   DEVICE int64_t head_at(int32_t pair) const {
-    return (static_cast<int64_t>(first_row + pair / group) * a.n_heads + kv_head * group + pair % group) * kDim;
+    return head_place(a, first_row + pair / group, kv_head, pair % group, kDim);
   }
 
   DEVICE void load_queries(uint32_t (&q)[2][Tile::kTurns][2]) const {
@@ -151,17 +151,7 @@ struct Prefill {
       const int32_t pair = pair_of(g + side * 8);
       const float scale = a.value_scale / quad_sum(sum[side]);
       if (pair >= n_pairs) continue;
-      uint16_t* out = a.out + head_at(pair);
-      UNROLL
-      for (int i = 0; i < Tile::kTiles; i++) {
-        const float first = values[i][side * 2] * scale, second = values[i][side * 2 + 1] * scale;
-        if constexpr (kKind == KvKind::kBF16) {
-          *reinterpret_cast<uint32_t*>(out + Tile::dim_of(i, t, 0)) = bf16_pair(first, second);
-        } else {
-          out[Tile::dim_of(i, t, 0)] = bf16_of(first);
-          out[Tile::dim_of(i, t, 1)] = bf16_of(second);
-        }
-      }
+      Tile::store_row(a.out + head_at(pair), t, values, side, scale);
     }
   }
 
@@ -204,12 +194,6 @@ __global__ void __launch_bounds__(kWarps * 32) prefill_kernel(AttendArguments ar
   Prefill<kKind, kDim>(arguments).run();
 }
 
-template <KvKind kKind, int kDim>
-void launch_prefill(const Target& target, Launch launch, const AttendArguments& arguments) {
-  launch.shared_bytes = Prefill<kKind, kDim>::kSharedBytes;
-  start(*target.stream, launch, prefill_kernel<kKind, kDim>, arguments);
-}
-
 }  // namespace
 
 int32_t prefill_tile_rows(const ModelShape& shape) { return kPairs / (shape.n_heads / shape.n_kv_heads); }
@@ -221,14 +205,13 @@ void attend_prefill(const Target& target, const ModelShape& shape, const Step& s
   launch.block.x = kWarps * 32;
   launch.overlaps = true;
   const AttendArguments arguments = attend_arguments(target, shape, step, kv, layer, work);
-  if (kv.kind == KvKind::kBF16) {
-    launch.kernel = shape.head_dim == 128 ? "attend_prefill128_bf16" : "attend_prefill64_bf16";
-    if (shape.head_dim == 128) return launch_prefill<KvKind::kBF16, 128>(target, launch, arguments);
-    return launch_prefill<KvKind::kBF16, 64>(target, launch, arguments);
-  }
-  launch.kernel = shape.head_dim == 128 ? "attend_prefill128_fp8" : "attend_prefill64_fp8";
-  if (shape.head_dim == 128) return launch_prefill<KvKind::kFp8, 128>(target, launch, arguments);
-  return launch_prefill<KvKind::kFp8, 64>(target, launch, arguments);
+  if (target.untried && attend_prefill_wgmma(target, shape, tiles, kv, arguments)) return;
+  constexpr const char* kNames[2][2] = {{"attend_prefill64_bf16", "attend_prefill128_bf16"}, {"attend_prefill64_fp8", "attend_prefill128_fp8"}};
+  with_kv_tile(kv, shape.head_dim, kNames, [&]<typename Tile>(Tile, const char* name) {
+    launch.kernel = name;
+    launch.shared_bytes = Prefill<Tile::kForm, Tile::kWidth>::kSharedBytes;
+    start(*target.stream, launch, prefill_kernel<Tile::kForm, Tile::kWidth>, arguments);
+  });
 }
 
 }  // namespace chasqui::cuda

@@ -1,6 +1,6 @@
-// y = W x for many rows x: the portable tile kernel of prefill and of larger batches. A block makes 128 weight rows by 64 or
-// 128 rows of the step; eight warps, each 32 weight rows by half the columns (by 32 where there are 64). Weights are the A
-// operand as in skinny.cuh, in the same formats and by the same copies; stages of both operands come through cp.async, with one
+// y = W x for many rows x: the portable tile kernel of prefill and of larger batches; 17 to 64 rows of quantised weights go
+// to middle.cuh. A block makes 128 weight rows by 64 or 128 rows of the step; eight warps, each 32 weight rows by half the
+// columns. Weights are the A operand as in skinny.cuh, in the same formats and by the same copies; stages of both operands come through cp.async, with one
 // barrier a stage. Few blocks: the inputs are cut into slices whose sums the last to come adds up.
 //
 // Activations lie in shared memory by row, 16-byte pieces of odd rows changed with those 64 bytes away, so that the eight
@@ -80,6 +80,30 @@ UNROLL
     }
   }
 
+  // bf16 needs neither scales nor sums of groups, and is read as it is used, so that two blocks fit beside each other.
+  DEVICE void multiply_plain(uint8_t* from, float (&total)[kTiles][kTiles8][4]) const {
+UNROLL
+    for (int chunk = 0; chunk < Format::kChunks; chunk++) {
+      uint4 low[kTiles], high[kTiles];
+UNROLL
+      for (int m = 0; m < kTiles; m++) {
+        const uint8_t* mine = from + (warp_row * kTiles + m) * Weights<Format>::kBytes + lane * 16;
+        low[m] = *reinterpret_cast<const uint4*>(mine + chunk * 512);
+        high[m] = *reinterpret_cast<const uint4*>(mine + (Format::kChunks + chunk) * 512);
+      }
+UNROLL
+      for (int n = 0; n < kTiles8; n++) {
+        const auto column = static_cast<int32_t>(warp_column * (kColumns / 2) + n * 8 + g);
+        const uint4 x = *reinterpret_cast<const uint4*>(piece_at(from, column, chunk * 4 + static_cast<int32_t>(t)));
+UNROLL
+        for (int m = 0; m < kTiles; m++) {
+          mma(total[m][n], low[m].x, high[m].x, low[m].y, high[m].y, x.x, x.y);
+          mma(total[m][n], low[m].z, high[m].z, low[m].w, high[m].w, x.z, x.w);
+        }
+      }
+    }
+  }
+
   // One tile of weights by all columns of the warp, over one step.
   DEVICE void multiply_step(uint8_t* from, const Scales (&of_rows)[kTiles], float (&total)[kTiles][kTiles8][4],
                             float (&part)[kTiles][kTiles8][4]) const {
@@ -112,13 +136,11 @@ UNROLL
           }
         }
       }
-      if constexpr (Format::kPacked) {
-        if (!grouped || ((pair * 2 + 2) & (turns_of_group - 1)) != 0) continue;
+      if (!grouped || ((pair * 2 + 2) & (turns_of_group - 1)) != 0) continue;
 UNROLL
-        for (int m = 0; m < kTiles; m++) {
-          flush<kTiles8>(total[m], part[m], scales[m]);
-          if (pair * 2 + 2 < Format::kTurns) scales[m] = weights.scales_of_step(tiles[m], weights.group_of_turn(pair * 2 + 2));
-        }
+      for (int m = 0; m < kTiles; m++) {
+        flush<kTiles8>(total[m], part[m], scales[m]);
+        if (pair * 2 + 2 < Format::kTurns) scales[m] = weights.scales_of_step(tiles[m], weights.group_of_turn(pair * 2 + 2));
       }
     }
   }
@@ -169,15 +191,34 @@ UNROLL
 
   const uint32_t* pairs_of_lane = nullptr;  // of Table4
 
+  // A barrier must follow.
+  DEVICE void take_table(uint8_t* memory) {
+    auto* pairs = reinterpret_cast<uint32_t*>(memory);
+    fill_table(pairs, a.weights.table);
+    pairs_of_lane = pairs + lane;
+  }
+
+  DEVICE void read_row_scales(Scales (&of_rows)[kTiles]) const {
+UNROLL
+    for (int m = 0; m < kTiles; m++) of_rows[m] = weights.scales_of_rows(a.weights.map.base(tile_of(static_cast<int32_t>(warp_row) * kTiles + m)));
+  }
+
+  DEVICE void scale_rows(float (&total)[kTiles][kTiles8][4], const Scales (&of_rows)[kTiles]) const {
+UNROLL
+    for (int m = 0; m < kTiles; m++) {
+UNROLL
+      for (int n = 0; n < kTiles8; n++) {
+UNROLL
+        for (int e = 0; e < 4; e++) total[m][n][e] *= e < 2 ? of_rows[m].low : of_rows[m].high;
+      }
+    }
+  }
+
   DEVICE void run() {
     const auto slices = static_cast<int64_t>(gridDim.z);
     const auto first = static_cast<int32_t>(a.weights.steps * static_cast<int64_t>(blockIdx.z) / slices);
     const auto last = static_cast<int32_t>(a.weights.steps * (static_cast<int64_t>(blockIdx.z) + 1) / slices);
-    if constexpr (Format::kHasTable) {
-      auto* pairs = reinterpret_cast<uint32_t*>(shared + kStages * kStageBytes);
-      fill_table(pairs, a.weights.table);
-      pairs_of_lane = pairs + lane;
-    }
+    if constexpr (Format::kHasTable) take_table(shared + kStages * kStageBytes);
     for (int i = 0; i < kStages - 1; i++) {
       if (first + i < last) copy_weights(i, first + i);
     }
@@ -189,10 +230,10 @@ UNROLL
       if (first + i < last) copy_inputs(i, first + i);
       copies_commit();
     }
-    float total[kTiles][kTiles8][4] = {}, part[kTiles][kTiles8][4] = {};
+    float total[kTiles][kTiles8][4] = {};
+    [[maybe_unused]] float part[kTiles][kTiles8][4] = {};
     Scales of_rows[kTiles];
-UNROLL
-    for (int m = 0; m < kTiles; m++) of_rows[m] = weights.scales_of_rows(a.weights.map.base(tile_of(static_cast<int32_t>(warp_row) * kTiles + m)));
+    read_row_scales(of_rows);
     int slot = 0;
     for (int32_t step = first; step < last; step++) {
       copies_wait<kStages - 2>();
@@ -203,18 +244,24 @@ UNROLL
         copy_inputs(next, step + kStages - 1);
       }
       copies_commit();
-      multiply_step(stage(slot), of_rows, total, part);
+      if constexpr (Format::kPacked) {
+        multiply_step(stage(slot), of_rows, total, part);
+      } else {
+        multiply_plain(stage(slot), total);
+      }
       slot = slot == kStages - 1 ? 0 : slot + 1;
     }
+    if constexpr (Format::kPacked) {
 UNROLL
-    for (int m = 0; m < kTiles; m++) flush<kTiles8>(total[m], part[m], of_rows[m]);
+      for (int m = 0; m < kTiles; m++) flush<kTiles8>(total[m], part[m], of_rows[m]);
+    }
     if (gridDim.z > 1 && !meet_slices(total)) return;
     finish(total, live);
   }
 };
 
 template <typename Format, int kColumns>
-__global__ void __launch_bounds__(kGemmThreads, kColumns == 64 || !Format::kPacked ? 2 : 1) gemm_kernel(GemmArguments arguments) {
+__global__ void __launch_bounds__(kGemmThreads, Format::kPacked ? 1 : 2) gemm_kernel(GemmArguments arguments) {
   Gemm<Format, kColumns>(arguments, shared_memory()).run();
 }
 

@@ -93,6 +93,7 @@ struct Step {
   const int32_t* decode_rows = nullptr;  // rows that attend one by one
   const PrefillTile* tiles = nullptr;
   const int32_t* wanted = nullptr;       // rows whose logits are asked for
+  const int32_t* slots = nullptr;        // (rows): of the row's adapter; -1: none
 };
 
 // ---- What stays ----
@@ -121,6 +122,28 @@ struct DeviceLinear {
   const int8_t* zeros = nullptr;   // like scales; null: 8 for kInt4 and 0 otherwise
   const uint16_t* table = nullptr; // kTable4: 16 values in bf16, in device memory
   const int32_t* order = nullptr;  // (in): code j belongs to input order[j]; null: j
+};
+
+constexpr int32_t kMostParts = 3;  // of a linear layer: q, k, v
+
+// What one adapter adds to one layer; the ranks of its parts one after the other.
+struct DeviceLowRank {
+  const uint16_t* a = nullptr;  // (ranks, in) bf16
+  const uint16_t* b = nullptr;  // (out, b_stride) bf16: an output's row has the ranks of its part
+  int32_t b_stride = 0;
+  int32_t ranks = 0;            // of all parts; 0: adds nothing
+  int32_t first_rank[kMostParts + 1] = {};
+  int32_t first_output[kMostParts] = {};  // of parts that are not there: out
+  float scale[kMostParts] = {};
+};
+
+// Of a layer that some row's adapter changes, in steps that have such rows.
+struct LayerLowRank {
+  const DeviceLowRank* entries = nullptr;  // by slot, in device memory; null: the layer is as it is
+  int32_t ranks = 0;                       // most of any entry
+  float* hidden = nullptr;                 // (max_rows, stride)
+  int32_t stride = 0;
+  float* sums = nullptr;                   // (max_rows, out)
 };
 
 struct DeviceNorm {
@@ -184,7 +207,7 @@ void embed(const Target& target, const ModelShape& shape, const Step& step, int3
 // q, k, v = rope(qkv * norm(x)); keys and values go into the cache
 void norm_qkv_rope_store(const Target& target, const ModelShape& shape, const Step& step, int32_t rows,
                          const DeviceNorm& norm, const DeviceLinear& qkv, const DeviceRope& rope, const DeviceKv& kv,
-                         int32_t layer, const Activations& work);
+                         int32_t layer, const Activations& work, const LayerLowRank& low_rank = {});
 
 // The two halves of attention; a step runs either or both. `decode_rows`, `tiles`: of the bucket, at least the counts.
 // `max_length`: most positions of a sequence that a replay may meet; it decides in how many parts a row is split.
@@ -195,15 +218,15 @@ void attend_prefill(const Target& target, const ModelShape& shape, const Step& s
 
 // x += o * attended
 void o_residual(const Target& target, const ModelShape& shape, const Step& step, int32_t rows, const DeviceLinear& o,
-                const Activations& work);
+                const Activations& work, const LayerLowRank& low_rank = {});
 
 // hidden = silu(gate * norm(x)) * (up * norm(x))
 void norm_gateup_silu(const Target& target, const ModelShape& shape, const Step& step, int32_t rows,
-                      const DeviceNorm& norm, const DeviceLinear& gate_up, const Activations& work);
+                      const DeviceNorm& norm, const DeviceLinear& gate_up, const Activations& work, const LayerLowRank& low_rank = {});
 
 // x += down * hidden
 void down_residual(const Target& target, const ModelShape& shape, const Step& step, int32_t rows,
-                   const DeviceLinear& down, const Activations& work);
+                   const DeviceLinear& down, const Activations& work, const LayerLowRank& low_rank = {});
 
 // logits[i] = head * norm(x[wanted[first + i]]) for i < min(count, counts->wanted - first)
 void head(const Target& target, const ModelShape& shape, const Step& step, int32_t first, int32_t count,
@@ -214,48 +237,65 @@ void copy_page(const Target& target, const ModelShape& shape, const DeviceKv& kv
 
 // ---- Sampling: the same tokens as sampling/sampler.cc, for all rows at once ----
 
+constexpr int32_t kMostTop = 64;  // likeliest tokens that a row may ask for
+
 struct TokenAmount {
   int32_t token = 0;
-  float amount = 0.0f;  // a bias, or a count
+  float amount = 0.0f;  // its logit
 };
 
-// How one row of logits is sampled. Lists lie in SampleStep::lists / banned; `mask` is an index into SampleStep::masks.
+// What becomes of one token's logit before anything is drawn. No token has two of these.
+struct TokenChange {
+  int32_t token = 0;
+  float bias = 0.0f;
+  float count = -1.0f;  // occurrences in the output; 0: only in the prompt; -1: in neither
+};
+
+// How one row of logits is sampled. Lists lie in SampleStep::changes / banned; `mask` is an index into SampleStep::masks.
 struct SampleRow {
-  float temperature = 0.0f;  // 0: the highest logit, the lowest id among equals
+  float rate = 0.0f;  // log2(e) / temperature; 0: the highest logit, the lowest id among equals
   int32_t top_k = 0;
-  double top_p = 1.0;
-  float min_p = 0.0f;
+  float top_p = 1.0f;
+  float min_p_exponent = 0.0f;  // log2(min_p), a little less
+  double min_p_weight = 0.0;    // min_p in units of a weight; 0: none
   float repetition_penalty = 1.0f;
   float frequency_penalty = 0.0f;
   float presence_penalty = 0.0f;
+  int32_t n_top = -1;           // -1: no log-probabilities; n: also the n likeliest tokens, at most kMostTop
   uint64_t seed = 0;
   uint64_t position = 0;
-  int32_t first_bias = 0, n_biases = 0;
-  // Tokens that occurred, each once: those in the output with their counts, and those only in the prompt with 0.
-  int32_t first_occurrence = 0, n_occurrences = 0;
-  int32_t first_banned = 0, n_banned = 0;
-  int32_t mask = -1;           // -1: all tokens are permitted
-  int32_t with_logprob = 0;    // 1: Sampled has log-probabilities
+  int32_t first_change = 0, n_changes = 0;
+  int32_t first_banned = 0, n_banned = 0;  // none of them has a change
+  int32_t mask = -1;            // -1: all tokens are permitted
 };
 
+// Log-probabilities are logit - highest - log(total / 2^41).
 struct Sampled {
   int32_t token = -1;      // -1: none is permitted
-  float logprob = 0.0f;    // of the token under the logits as they came in
-  double log_total = 0.0;  // log(sum(exp(logits as they came in)))
+  float logit = 0.0f;      // of the token, as it came in
+  float highest = 0.0f;    // of the logits as they came in
+  int32_t n_top = 0;       // entries of `top`, in any order
+  uint64_t total = 0;      // of their weights
+  // How it was found, for whoever profiles: the code (selection.cuh) of the least likely token that could have been drawn, 0
+  // without top-k and top-p, and how many likely tokens were put together for searches.
+  uint64_t least = 0;
+  int32_t listed = 0;
 };
 
 struct SampleStep {
-  const SampleRow* rows = nullptr;      // (count)
-  const TokenAmount* lists = nullptr;
+  const SampleRow* rows = nullptr;       // (count)
+  const TokenChange* changes = nullptr;
   const int32_t* banned = nullptr;
-  float* originals = nullptr;           // like lists: memory for what with_logprob has to remember
-  const uint32_t* masks = nullptr;      // (n_masks, mask_words)
-  int32_t mask_words = 0;               // ceil(vocab / 32)
-  const int32_t* live = nullptr;        // (1): rows to sample; the rest of `count` is left alone
+  float* originals = nullptr;            // like changes: memory for the logits before them
+  const uint32_t* masks = nullptr;       // (n_masks, mask_words)
+  int32_t mask_words = 0;                // ceil(vocab / 32)
+  const int32_t* live = nullptr;         // (1): rows to sample; the rest of `count` is left alone
 };
 
-// Overwrites the logits with those after penalties. sampled: (count). vocab < 2^18.
-void sample(const Target& target, int32_t vocab, const SampleStep& step, int32_t count, float* logits, Sampled* sampled);
+// Overwrites the logits with those after penalties. sampled: (count); top: (count, kMostTop), of rows that ask for it.
+// vocab < 2^18.
+void sample(const Target& target, int32_t vocab, const SampleStep& step, int32_t count, float* logits, Sampled* sampled,
+            TokenAmount* top);
 
 // ---- For benches: weights made on the device ----
 

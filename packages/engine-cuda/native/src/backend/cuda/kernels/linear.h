@@ -18,7 +18,9 @@ CHASQUI_FORMAT(int4)
 CHASQUI_FORMAT(table4)
 #undef CHASQUI_FORMAT
 
-// bf16 weights on Hopper; false: not on this device, nothing was launched.
+// The siblings of the tile kernel on Hopper; false: not on this device or not for these weights, and nothing was launched that
+// matters. That for e4m3 weights rounds the inputs to e4m3.
 bool gemm_wgmma(const Target& target, const GemmArguments& arguments);
+bool gemm_wgmma_fp8(const Target& target, const GemmArguments& arguments);
 
 }  // namespace chasqui::cuda

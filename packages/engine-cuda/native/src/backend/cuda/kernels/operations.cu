@@ -5,12 +5,15 @@
 //   more            norm, then the tile kernel
 #include "gemm.cuh"
 #include "linear.h"
+#include "low_rank.h"
 #include "skinny.cuh"
 #include "small.h"
 
 namespace chasqui::cuda {
 
 namespace {
+
+constexpr int32_t kPortableRows = 128;
 
 WeightSource source_of(const DeviceLinear& linear, const RowMap& map) {
   WeightSource source;
@@ -81,6 +84,14 @@ void multiply_few(const Target& target, int32_t rows, const DeviceLinear& linear
   skinny(target, linear, plan, arguments);
 }
 
+// Tiles of Hopper's own kernels are wide: fewer rows are left to the portable ones.
+bool multiply_on_hopper(const Target& target, int32_t rows, const DeviceLinear& linear, const GemmArguments& arguments) {
+  if (!target.untried || rows <= kPortableRows) return false;
+  if (linear.kind == WeightKind::kBF16) return gemm_wgmma(target, arguments);
+  if (linear.kind == WeightKind::kFp8) return gemm_wgmma_fp8(target, arguments);
+  return false;
+}
+
 void multiply_many(const Target& target, int32_t rows, const DeviceLinear& linear, const RowMap& map, const uint16_t* input,
                    const Ending& ending) {
   const GemmPlan plan = gemm_plan(linear, rows, target.limits);
@@ -92,7 +103,7 @@ void multiply_many(const Target& target, int32_t rows, const DeviceLinear& linea
   arguments.partials = target.scratch.partials;
   arguments.counters = target.scratch.counters;
   arguments.ending = ending;
-  if (target.untried && linear.kind == WeightKind::kBF16 && rows > 128 && gemm_wgmma(target, arguments)) return;
+  if (multiply_on_hopper(target, rows, linear, arguments)) return;
   gemm(target, linear, plan, arguments);
 }
 
@@ -116,6 +127,32 @@ void multiply(const Target& target, int32_t rows, const DeviceLinear& linear, co
   }
 }
 
+// ending(linear * input + what the rows' adapters add)
+void multiply_adapted(const Target& target, const Step& step, int32_t rows, const DeviceLinear& linear, const RowMap& map,
+                      const Input& input, const Ending& ending, const Activations& work, const LayerLowRank& low_rank) {
+  if (low_rank.entries == nullptr) return multiply(target, rows, linear, map, input, ending, work);
+  LowRankArguments arguments;
+  arguments.entries = low_rank.entries;
+  arguments.slots = step.slots;
+  arguments.live = ending.live;
+  arguments.in = linear.in;
+  arguments.ready = input.ready;
+  if (input.norm != nullptr) {
+    arguments.x = input.x;
+    arguments.norm_weight = input.norm->weight;
+    arguments.eps = input.norm->eps;
+  }
+  arguments.hidden = low_rank.hidden;
+  arguments.stride = low_rank.stride;
+  arguments.sums = low_rank.sums;
+  shrink(target, rows, low_rank.ranks, arguments);
+  Ending plain = ending;
+  plain.after = After::kLogits;
+  plain.floats = low_rank.sums;
+  multiply(target, rows, linear, map, input, plain, work);
+  expand(target, rows, arguments, ending, map);
+}
+
 Ending ending_of(After after, const DeviceLinear& linear, const Step& step) {
   Ending ending;
   ending.after = after;
@@ -128,7 +165,7 @@ Ending ending_of(After after, const DeviceLinear& linear, const Step& step) {
 
 void norm_qkv_rope_store(const Target& target, const ModelShape& shape, const Step& step, int32_t rows,
                          const DeviceNorm& norm, const DeviceLinear& qkv, const DeviceRope& rope, const DeviceKv& kv,
-                         int32_t layer, const Activations& work) {
+                         int32_t layer, const Activations& work, const LayerLowRank& low_rank) {
   Ending ending = ending_of(After::kStoreQkv, qkv, step);
   const int64_t element = kv.kind == KvKind::kBF16 ? 2 : 1;
   const int64_t layer_bytes = static_cast<int64_t>(kv.n_pages) * shape.n_kv_heads * kPage * shape.head_dim * element;
@@ -146,29 +183,30 @@ void norm_qkv_rope_store(const Target& target, const ModelShape& shape, const St
   ending.inverse_key_scale = 1.0f / kv.key_scale;
   ending.inverse_value_scale = 1.0f / kv.value_scale;
   const RowMap heads{shape.head_dim / 16, shape.head_dim, shape.head_dim / 2};
-  multiply(target, rows, qkv, heads, {work.x, &norm, nullptr, nullptr}, ending, work);
+  multiply_adapted(target, step, rows, qkv, heads, {work.x, &norm, nullptr, nullptr}, ending, work, low_rank);
 }
 
 void o_residual(const Target& target, const ModelShape&, const Step& step, int32_t rows, const DeviceLinear& o,
-                const Activations& work) {
+                const Activations& work, const LayerLowRank& low_rank) {
   Ending ending = ending_of(After::kAddToX, o, step);
   ending.floats = work.x;
-  multiply(target, rows, o, RowMap{}, {nullptr, nullptr, nullptr, work.attended}, ending, work);
+  multiply_adapted(target, step, rows, o, RowMap{}, {nullptr, nullptr, nullptr, work.attended}, ending, work, low_rank);
 }
 
 void norm_gateup_silu(const Target& target, const ModelShape& shape, const Step& step, int32_t rows,
-                      const DeviceNorm& norm, const DeviceLinear& gate_up, const Activations& work) {
+                      const DeviceNorm& norm, const DeviceLinear& gate_up, const Activations& work,
+                      const LayerLowRank& low_rank) {
   Ending ending = ending_of(After::kGate, gate_up, step);
   ending.hidden = work.hidden;
   const RowMap pairs{1, 8, shape.ffn};
-  multiply(target, rows, gate_up, pairs, {work.x, &norm, nullptr, nullptr}, ending, work);
+  multiply_adapted(target, step, rows, gate_up, pairs, {work.x, &norm, nullptr, nullptr}, ending, work, low_rank);
 }
 
 void down_residual(const Target& target, const ModelShape&, const Step& step, int32_t rows, const DeviceLinear& down,
-                   const Activations& work) {
+                   const Activations& work, const LayerLowRank& low_rank) {
   Ending ending = ending_of(After::kAddToX, down, step);
   ending.floats = work.x;
-  multiply(target, rows, down, RowMap{}, {nullptr, nullptr, nullptr, work.hidden}, ending, work);
+  multiply_adapted(target, step, rows, down, RowMap{}, {nullptr, nullptr, nullptr, work.hidden}, ending, work, low_rank);
 }
 
 void head(const Target& target, const ModelShape&, const Step& step, int32_t first, int32_t count, const DeviceNorm& norm,

@@ -1,10 +1,12 @@
-// From rows of logits to tokens, the same ones as sampling/sampler.cc draws: bias, penalties, special tokens, mask,
+// From rows of logits to tokens, the same ones to the bit as sampling/sampler.cc draws: bias, penalties, special tokens, mask,
 // temperature, top-k, top-p, min-p, and a Philox draw of (seed, position). One block for each row, nothing is sorted.
 //
-// A set of candidates is never written down: it is what a few comparisons let through (Kept). Where top-k and top-p end is
-// found as on the CPU, by a descent over the bits of the ordered logits, 11 + 11 + 10, with a histogram of amounts for each.
-// Amounts are integers (top-p: weights in units of 2^-42), so that the order in which threads come does not matter.
-// What stands in order of ids (ties, the draw itself) is cut into runs, one for each thread.
+// Weights are integers, so that sums have no order. Every token has a code that grows with its likelihood (selection.cuh); what
+// top-k and top-p leave is what lies at or above one code, which is found two bits at a time: how much do the tokens above each
+// of three codes amount to? Nearly always the answer lies among the few likeliest tokens, which are put together in shared
+// memory first; a row too flat for that is searched where it lies.
+//
+// A row is read in runs of 256 ids, a run by one warp. The draw goes through the sums of runs, then through one run.
 #include "selection.cuh"
 
 namespace chasqui::cuda {
@@ -13,22 +15,32 @@ namespace {
 
 constexpr int kThreads = 1024;
 constexpr int kWarps = kThreads / 32;
-constexpr int kBins = 2048;
-constexpr double kNegligible = -60.0;  // as sampler.cc
-constexpr int kPieceBits = 14;         // 2^14 times a vocabulary of almost 2^18 fits into 32 bits
+constexpr int kRun = 256;                       // ids
+constexpr int kMostRuns = (1 << kIdBits) / kRun;
+constexpr uint32_t kListed = 2048;
+constexpr float kListedExponent = -10.0f;       // tokens at least 2^-10 as likely as the likeliest are put together
 
 struct Shared {
-  uint32_t pieces[3][kBins];  // sums of amounts, 14 bits at a time
-  uint32_t present[kBins];
-  double sums[kThreads];
-  double before[kWarps + 1];
-  float highs[kWarps];
-  int32_t ids[kWarps];
-  uint64_t total;
-  uint64_t above;
-  uint32_t bin;
-  int32_t found;
-  float highest;
+  uint64_t highest[kMostRuns];   // code of each run's likeliest token
+  uint64_t sums[kMostRuns];      // weight of each run
+  uint64_t listed[kListed];      // codes of the likeliest tokens, in any order
+  uint64_t parts[kWarps][3];     // of a search
+  uint64_t threshold;
+  uint32_t n_listed;             // may be more than there is room for
+};
+static_assert(sizeof(Shared) <= 48 * 1024);
+
+DEVICE uint64_t warp_total(uint64_t value) {
+  for (uint32_t with = 16; with > 0; with /= 2) value += shuffle_xor(value, with);
+  return value;
+}
+
+struct One {
+  DEVICE uint64_t operator()(float) const { return 1; }
+};
+struct Weight {
+  float highest, rate;
+  DEVICE uint64_t operator()(float logit) const { return weight_of(logit, highest, rate); }
 };
 
 struct Row {
@@ -38,343 +50,334 @@ struct Row {
   const int32_t vocab;
   Shared& shared;
   const int32_t thread = static_cast<int32_t>(threadIdx.x);
-  const uint32_t* const mask = how.mask < 0 ? nullptr : step.masks + static_cast<int64_t>(how.mask) * step.mask_words;
-  // This thread's run of ids.
-  const int32_t run = (vocab + kThreads - 1) / kThreads;
-  const int32_t first = thread * run < vocab ? thread * run : vocab;
-  const int32_t last = first + run < vocab ? first + run : vocab;
+  const int32_t lane = thread % 32, warp = thread / 32;
+  const int32_t runs = (vocab + kRun - 1) / kRun;
 
-  DEVICE bool permits(int32_t id) const { return mask == nullptr || (mask[id / 32] >> (id % 32) & 1) != 0; }
-  DEVICE double exponent(float logit) const {
-    return (static_cast<double>(logit) - static_cast<double>(shared.highest)) / static_cast<double>(how.temperature);
-  }
-  // A permitted token that counts at all; NaN and minus infinity never do.
-  DEVICE bool is_candidate(int32_t id, float logit) const {
-    return logit > -INFINITY && permits(id) && exponent(logit) >= kNegligible;
+  // ---- over the whole row: each warp in its runs. A barrier must stand between these and what reads their results. ----
+
+  template <typename Each>
+  DEVICE void for_run(int32_t run, const Each& each) const {
+    for (int32_t id = run * kRun + lane; id < (run + 1) * kRun && id < vocab; id += 32) each(id, logits[id]);
   }
 
-  // ---- over the whole block; each ends with a barrier behind the write of its result ----
-
-  // The highest permitted logit and, of equals, the lowest id (-1: none).
-  DEVICE void find_highest(bool masked) const {
-    float high = -INFINITY;
-    int32_t id = -1;
-    for (int32_t i = thread; i < vocab; i += kThreads) {
-      if (logits[i] > high && (!masked || permits(i))) high = logits[i], id = i;
+  template <typename Permits>
+  DEVICE void find_highest(const Permits& permits) const {
+    for (int32_t run = warp; run < runs; run += kWarps) {
+      uint64_t highest = 0;
+      for_run(run, [&](int32_t id, float logit) {
+        const uint64_t code = permits(id) ? code_of(logit, id) : 0;
+        highest = code > highest ? code : highest;
+      });
+      for (uint32_t with = 16; with > 0; with /= 2) {
+        const uint64_t other = shuffle_xor(highest, with);
+        highest = other > highest ? other : highest;
+      }
+      if (lane == 0) shared.highest[run] = highest;
     }
+  }
+
+  // weight(id, logit)
+  template <typename Weigh>
+  DEVICE void sum_runs(const Weigh& weight) const {
+    for (int32_t run = warp; run < runs; run += kWarps) {
+      uint64_t sum = 0;
+      for_run(run, [&](int32_t id, float logit) { sum += weight(id, logit); });
+      sum = warp_total(sum);
+      if (lane == 0) shared.sums[run] = sum;
+    }
+  }
+
+  DEVICE void list(uint64_t code) const {
+    const uint32_t at = atomic_add(&shared.n_listed, 1);
+    if (at < kListed) shared.listed[at] = code;
+  }
+
+  // ---- what every warp works out for itself from those results ----
+
+  DEVICE uint64_t highest_code() const {
+    uint64_t highest = 0;
+    for (int32_t run = lane; run < runs; run += 32) highest = shared.highest[run] > highest ? shared.highest[run] : highest;
     for (uint32_t with = 16; with > 0; with /= 2) {
-      const float other = shuffle_xor(high, with);
-      const int32_t other_id = shuffle_xor(id, with);
-      if (other > high || (other == high && other_id >= 0 && (id < 0 || other_id < id))) high = other, id = other_id;
+      const uint64_t other = shuffle_xor(highest, with);
+      highest = other > highest ? other : highest;
     }
-    if (thread % 32 == 0) shared.highs[thread / 32] = high, shared.ids[thread / 32] = id;
-    __syncthreads();
-    if (thread == 0) {
-      for (int w = 1; w < kWarps; w++) {
-        const bool better = shared.highs[w] > high || (shared.highs[w] == high && shared.ids[w] >= 0 && (id < 0 || shared.ids[w] < id));
-        if (better) high = shared.highs[w], id = shared.ids[w];
-      }
-      shared.highest = high;
-      shared.found = id;
-    }
-    __syncthreads();
+    return highest;
+  }
+  DEVICE uint64_t total() const {
+    uint64_t sum = 0;
+    for (int32_t run = lane; run < runs; run += 32) sum += shared.sums[run];
+    return warp_total(sum);
   }
 
-  // Of all threads' values, in their order: what comes before this thread, and the total in before[kWarps].
-  DEVICE double scan(double value) const {
-    shared.sums[thread] = value;
-    __syncthreads();
-    if (thread < kWarps) {
-      double sum = 0.0;
-      for (int i = 0; i < 32; i++) {
-        const double mine = shared.sums[thread * 32 + i];
-        shared.sums[thread * 32 + i] = sum;
-        sum += mine;
+  // ---- searches ----
+
+  // The greatest code such that what lies at or above it amounts to `target`; 0 where all together do not. each(use) calls
+  // use(code) for this thread's share; `warps`: those that have one.
+  template <typename Each, typename Amount>
+  DEVICE uint64_t search(uint64_t target, int32_t warps, const Each& each, const Amount& amount) const {
+    uint64_t threshold = 0;
+    for (int shift = kCodeBits - 2; shift >= 0; shift -= 2) {
+      if (warp < warps) {
+        uint64_t sums[3] = {};
+        each([&](uint64_t code) {
+          if (code == 0 || code < threshold) return;
+          const uint64_t digit = (code - threshold) >> shift;
+          if (digit == 0) return;
+          const uint64_t units = amount(logit_of(code));
+          sums[0] += units;
+          if (digit >= 2) sums[1] += units;
+          if (digit >= 3) sums[2] += units;
+        });
+UNROLL
+        for (int i = 0; i < 3; i++) {
+          sums[i] = warp_total(sums[i]);
+          if (lane == 0) shared.parts[warp][i] = sums[i];
+        }
       }
-      shared.before[thread] = sum;
-    }
-    __syncthreads();
-    if (thread == 0) {
-      double sum = 0.0;
-      for (int w = 0; w < kWarps; w++) {
-        const double mine = shared.before[w];
-        shared.before[w] = sum;
-        sum += mine;
+      __syncthreads();
+      if (warp == 0) {
+        uint64_t digit = 0;
+UNROLL
+        for (int i = 0; i < 3; i++) {
+          if (warp_total(lane < warps ? shared.parts[lane][i] : 0) >= target) digit = i + 1;
+        }
+        if (lane == 0) shared.threshold = threshold + (digit << shift);
       }
-      shared.before[kWarps] = sum;
+      __syncthreads();
+      threshold = shared.threshold;
     }
-    __syncthreads();
-    return shared.before[thread / 32] + shared.sums[thread];
+    return threshold;
   }
 
-  DEVICE double log_total() const {
-    find_highest(false);
-    const float highest = shared.highest;
-    if (fabsf(highest) == INFINITY) return static_cast<double>(highest);
-    double sum = 0.0;
-    for (int32_t i = thread; i < vocab; i += kThreads) {
-      const double below = static_cast<double>(logits[i]) - static_cast<double>(highest);
-      if (below >= kNegligible) sum += exp(below);
+  // Among the tokens that are listed and at or above `least`; where they do not amount to it or there was no room for all,
+  // among all that permits(id) and have at least the logit `bound`.
+  template <typename Permits, typename Amount>
+  DEVICE uint64_t search_tokens(uint64_t target, uint64_t least, float bound, const Permits& permits, const Amount& amount) const {
+    const uint32_t listed = shared.n_listed;
+    uint64_t found = 0;
+    if (listed > 0 && listed <= kListed) {
+      const auto warps = static_cast<int32_t>((listed + 31) / 32);
+      found = search(target, warps < kWarps ? warps : kWarps, [&](const auto& use) {
+        for (uint32_t i = static_cast<uint32_t>(thread); i < listed; i += kThreads) {
+          if (shared.listed[i] >= least) use(shared.listed[i]);
+        }
+      }, amount);
     }
-    scan(sum);
-    return static_cast<double>(highest) + log(shared.before[kWarps]);
+    if (found != 0) return found;
+    return search(target, kWarps, [&](const auto& use) {
+      for (int32_t run = warp; run < runs; run += kWarps) {
+        for_run(run, [&](int32_t id, float logit) {
+          const uint64_t code = code_of(logit, id);
+          if (logit >= bound && code >= least && permits(id)) use(code);
+        });
+      }
+    }, amount);
   }
 
+  // The n likeliest tokens, from what find_highest left: their least code, or 0 if there are not so many.
+  template <typename Permits>
+  DEVICE uint64_t find_likeliest(int32_t n, float bound, const Permits& permits) const {
+    // At least n tokens are as likely as the n-th likeliest of the runs' likeliest ones: only those need be looked at.
+    const uint64_t first = n > runs ? 0 : search(static_cast<uint64_t>(n), kWarps, [&](const auto& use) {
+      if (thread < runs) use(shared.highest[thread]);
+    }, One{});
+    if (first != 0) {
+      for (int32_t run = warp; run < runs; run += kWarps) {
+        for_run(run, [&](int32_t id, float logit) {
+          const uint64_t code = code_of(logit, id);
+          if (code >= first && logit >= bound && permits(id)) list(code);
+        });
+      }
+    }
+    __syncthreads();
+    return search_tokens(static_cast<uint64_t>(n), 0, bound, permits, One{});
+  }
+
+  // ---- under the model's own logits ----
+
+  // What log-probabilities are made of, and the likeliest tokens.
+  DEVICE void look(Sampled* sampled, TokenAmount* top) const {
+    const auto all = [](int32_t) { return true; };
+    find_highest(all);
+    __syncthreads();
+    const uint64_t likeliest = highest_code();
+    const float highest = likeliest == 0 ? -INFINITY : logit_of(likeliest);
+    const bool finite = fabsf(highest) < INFINITY;
+    sum_runs([&](int32_t, float logit) { return finite ? weight_of(logit, highest, 1.4426950408889634f) : 0; });
+    __syncthreads();
+    const uint64_t all_weight = total();
+    if (thread == 0) sampled->highest = highest, sampled->total = all_weight;
+    if (how.n_top == 0) return;
+    const uint64_t least = finite ? find_likeliest(how.n_top, -INFINITY, all) : 0;
+    if (thread == 0) sampled->listed = static_cast<int32_t>(shared.n_listed), shared.n_listed = 0;  // now counts what is written
+    __syncthreads();
+    for (int32_t run = warp; run < runs && finite; run += kWarps) {
+      if (shared.highest[run] < least) continue;
+      for_run(run, [&](int32_t id, float logit) {
+        const uint64_t code = code_of(logit, id);
+        if (code != 0 && code >= least) top[atomic_add(&shared.n_listed, 1)] = {id, logit};
+      });
+    }
+    __syncthreads();
+    if (thread == 0) sampled->n_top = static_cast<int32_t>(shared.n_listed), shared.n_listed = 0;
+  }
+
+  // ---- from logits to a token ----
+
+  DEVICE bool in_vocab(int32_t token) const { return token >= 0 && token < vocab; }
+
+  // No token is in both lists, or in one of them twice.
   DEVICE void penalise() const {
-    if (thread == 0) {  // a token may have more than one bias
-      for (int32_t i = 0; i < how.n_biases; i++) {
-        const TokenAmount bias = step.lists[how.first_bias + i];
-        if (!in_vocab(bias.token)) continue;
-        if (how.with_logprob != 0) step.originals[how.first_bias + i] = logits[bias.token];
-        logits[bias.token] = plus(logits[bias.token], bias.amount);
-      }
-    }
-    __syncthreads();
-    for (int32_t i = thread; i < how.n_occurrences; i += kThreads) {
-      const TokenAmount seen = step.lists[how.first_occurrence + i];
-      if (!in_vocab(seen.token)) continue;
-      float logit = logits[seen.token];
-      if (how.with_logprob != 0) step.originals[how.first_occurrence + i] = logit;
-      if (how.repetition_penalty != 1.0f) {
+    for (int32_t i = thread; i < how.n_changes; i += kThreads) {
+      const TokenChange change = step.changes[how.first_change + i];
+      if (!in_vocab(change.token)) continue;
+      const float own = logits[change.token];
+      step.originals[how.first_change + i] = own;
+      float logit = plus(own, change.bias);
+      if (change.count >= 0.0f && how.repetition_penalty != 1.0f) {
         logit = logit > 0.0f ? logit / how.repetition_penalty : product(logit, how.repetition_penalty);
       }
-      if (seen.amount > 0.0f && (how.frequency_penalty != 0.0f || how.presence_penalty != 0.0f)) {
-        logit = plus(logit, -plus(product(how.frequency_penalty, seen.amount), how.presence_penalty));
+      if (change.count > 0.0f && (how.frequency_penalty != 0.0f || how.presence_penalty != 0.0f)) {
+        logit = plus(logit, -plus(product(how.frequency_penalty, change.count), how.presence_penalty));
       }
-      logits[seen.token] = logit;
+      logits[change.token] = logit;
     }
-    __syncthreads();
     for (int32_t i = thread; i < how.n_banned; i += kThreads) {
       const int32_t token = step.banned[how.first_banned + i];
       if (in_vocab(token)) logits[token] = -INFINITY;
     }
-    __syncthreads();
-  }
-  // The logit of a token as it came in; for all threads.
-  DEVICE float own_logit(int32_t token) const {
-    __syncthreads();
-    if (thread == 0) shared.highest = logits[token];
-    __syncthreads();
-    for (int32_t i = thread; i < how.n_occurrences; i += kThreads) {
-      if (step.lists[how.first_occurrence + i].token == token) shared.highest = step.originals[how.first_occurrence + i];
-    }
-    __syncthreads();
-    if (thread == 0) {
-      for (int32_t i = how.n_biases - 1; i >= 0; i--) {
-        if (step.lists[how.first_bias + i].token == token) shared.highest = step.originals[how.first_bias + i];
-      }
-    }
-    __syncthreads();
-    return shared.highest;
   }
 
-  DEVICE bool in_vocab(int32_t token) const { return token >= 0 && token < vocab; }
-
-  // ---- top-k and top-p ----
-
-  // amount(logit) of a candidate: one, or its weight.
+  // Of the first warp: the token in whose weight `left` falls.
+  template <typename Weigh>
+  DEVICE int32_t token_at(uint64_t left, const Weigh& weight) const {
+    int32_t at = 0;
+    if (!falls_into(&left, &at, runs, [&](int32_t run) { return shared.sums[run]; })) return -1;
+    const int32_t first = at * kRun;
+    const int32_t n = vocab - first < kRun ? vocab - first : kRun;
+    return falls_into(&left, &at, n, [&](int32_t i) { return weight(first + i, logits[first + i]); }) ? first + at : -1;
+  }
   template <typename Amount>
-  DEVICE void count_bins(uint32_t prefix, uint32_t prefix_mask, int shift, uint32_t bins, const Kept& kept, const Amount& amount) const {
-    for (int i = thread; i < kBins; i += kThreads) {
-      shared.pieces[0][i] = shared.pieces[1][i] = shared.pieces[2][i] = shared.present[i] = 0;
-    }
-    __syncthreads();
-    for (int32_t i = thread; i < vocab; i += kThreads) {
-      const float logit = logits[i];
-      const uint32_t key = ordered(logit);
-      if ((key & prefix_mask) != prefix || !kept.has(key, i) || !is_candidate(i, logit)) continue;
-      const uint64_t units = amount(logit);
-      const uint32_t bin = key >> shift & (bins - 1);
-      constexpr uint32_t kPiece = (1u << kPieceBits) - 1;
-      atomic_add(&shared.present[bin], 1);
-      for (int piece = 0; piece < 3; piece++) {
-        const uint32_t part = static_cast<uint32_t>(units >> piece * kPieceBits) & (piece == 2 ? 2 * kPiece + 1 : kPiece);
-        if (part != 0) atomic_add(&shared.pieces[piece][bin], part);
+  DEVICE bool falls_into(uint64_t* left, int32_t* at, int32_t n, const Amount& amount) const {
+    for (int32_t first = 0; first < n; first += 32) {
+      uint64_t before = 0;
+      const uint64_t own = first + lane < n ? amount(first + lane) : 0;
+      uint64_t with_own = own;
+      for (int32_t offset = 1; offset < 32; offset *= 2) {
+        const uint64_t other = shuffle(with_own, static_cast<uint32_t>(lane - offset) % 32);
+        if (lane >= offset) with_own += other;
       }
+      const uint32_t beyond = ballot(*left < with_own);
+      if (beyond != 0) {
+        uint32_t lowest = 0;
+        while ((beyond >> lowest & 1) == 0) lowest++;
+        before = shuffle(with_own - own, lowest);
+        *left -= before;
+        *at = first + static_cast<int32_t>(lowest);
+        return true;
+      }
+      *left -= shuffle(with_own, 31);
     }
-    __syncthreads();
-  }
-  DEVICE uint64_t bin_sum(int bin) const {
-    return shared.pieces[0][bin] + (static_cast<uint64_t>(shared.pieces[1][bin]) << kPieceBits) +
-           (static_cast<uint64_t>(shared.pieces[2][bin]) << 2 * kPieceBits);
+    return false;
   }
 
-  // The first warp goes down the bins from the highest until `target` is reached: shared.bin, and what lies above it.
-  DEVICE void find_bin(double target) const {
-    if (thread < 32) {
-      constexpr int kOfLane = kBins / 32;
-      uint64_t mine = 0;
-      for (int i = 0; i < kOfLane; i++) mine += bin_sum(kBins - 1 - thread * kOfLane - i);
-      uint64_t above = shared.above;
-      for (int i = 0; i < 32; i++) {
-        const uint64_t other = shuffle(mine, static_cast<uint32_t>(i));
-        if (i < thread) above += other;
-      }
-      const bool crosses = static_cast<double>(above + mine) >= target;
-      const uint32_t crossing = ballot(crosses);
-      // The lowest lane that crosses; sums of all reach any target, so there is one.
-      if (crossing != 0 && (crossing & ((1u << thread) - 1)) == 0 && crosses) {
-        for (int i = 0; i < kOfLane; i++) {
-          const int bin = kBins - 1 - thread * kOfLane - i;
-          if (shared.present[bin] == 0) continue;
-          const uint64_t sum = bin_sum(bin);
-          if (static_cast<double>(above + sum) >= target) {
-            shared.bin = static_cast<uint32_t>(bin);
-            shared.above = above;
-            break;
-          }
-          above += sum;
-        }
-      }
+  // What find_highest left is known to all. The token, in the first warp.
+  template <typename Permits>
+  DEVICE int32_t draw(float highest, const Permits& permits, Sampled* sampled) const {
+    const float rate = how.rate;
+    const Weight weigh{highest, rate};
+    const bool nucleus = how.top_p < 1.0f;
+    const bool cut = how.top_k > 0 || nucleus;
+    float bound = -INFINITY;
+    if (cut || how.min_p_weight > 0.0) bound = bound_at(cut ? kLeastExponent : how.min_p_exponent, highest, rate);
+    uint64_t least = how.top_k > 0 ? find_likeliest(how.top_k, bound, permits) : 0;
+    if (nucleus) {
+      const float listed = bound_at(kListedExponent, highest, rate);
+      sum_runs([&](int32_t id, float logit) -> uint64_t {
+        const uint64_t code = code_of(logit, id);
+        if (code == 0 || code < least || !permits(id)) return 0;
+        if (how.top_k > 0) return logit >= bound ? weigh(logit) : 0;
+        if (logit >= listed) list(code);
+        return weigh(logit);
+      });
+      __syncthreads();
+      const uint64_t all = total();
+      const double part = ceil(static_cast<double>(how.top_p) * static_cast<double>(all));
+      uint64_t target = static_cast<uint64_t>(part);
+      target = target < 1 ? 1 : target > all ? all : target;
+      const uint64_t nuclear = search_tokens(target, least, bound, permits, weigh);
+      least = nuclear > least ? nuclear : least;
     }
-    __syncthreads();
-  }
-
-  // The fewest candidates of `kept`, most likely first, whose amounts reach `target`.
-  template <typename Amount>
-  DEVICE Kept until(double target, const Kept& kept, const Amount& amount) const {
-    uint32_t prefix = 0, prefix_mask = 0;
-    if (thread == 0) shared.above = 0;
-    for (int digit = 0; digit < 3; digit++) {
-      const int shift = digit == 0 ? 21 : digit == 1 ? 10 : 0;
-      const uint32_t bins = digit == 2 ? 1024 : 2048;
-      count_bins(prefix, prefix_mask, shift, bins, kept, amount);
-      find_bin(target);
-      prefix |= shared.bin << shift;
-      prefix_mask |= (bins - 1) << shift;
-    }
-    // Of the tokens with this key, all alike, the lowest ids as far as they are needed.
-    const uint64_t each = bin_sum(static_cast<int>(shared.bin)) / shared.present[shared.bin];
-    int32_t needed = 0;
-    for (uint64_t sum = shared.above; static_cast<double>(sum) < target && needed < vocab; needed++) {
-      if (each == 0) needed = vocab - 1;
-      sum += each;
-    }
-    __syncthreads();
-    int32_t mine = 0;
-    for (int32_t i = first; i < last; i++) mine += is_tied(i, prefix, kept) ? 1 : 0;
-    const double earlier = scan(mine);
-    if (thread == 0) shared.found = 0x7fffffff;
-    __syncthreads();
-    auto left = needed - static_cast<int32_t>(earlier);
-    if (left > 0 && left <= mine) {
-      for (int32_t i = first; i < last; i++) {
-        if (is_tied(i, prefix, kept) && --left == 0) {
-          shared.found = i;
-          break;
-        }
-      }
-    }
-    __syncthreads();
-    return {prefix, shared.found};
-  }
-  DEVICE bool is_tied(int32_t id, uint32_t key, const Kept& kept) const {
-    return ordered(logits[id]) == key && kept.has(key, id) && is_candidate(id, logits[id]);
-  }
-
-  DEVICE uint64_t units_of(float logit) const { return static_cast<uint64_t>(exp(exponent(logit)) * 0x1p42); }
-
-  // ---- the draw ----
-
-  DEVICE int32_t draw() const {
-    Kept kept;
-    if (how.top_k > 0) {
-      int32_t mine = 0;
-      for (int32_t i = thread; i < vocab; i += kThreads) mine += is_candidate(i, logits[i]) ? 1 : 0;
-      scan(mine);
-      if (static_cast<double>(how.top_k) < shared.before[kWarps]) {
-        kept = until(how.top_k, kept, [](float) { return uint64_t{1}; });
-      }
-    }
-    if (how.top_p < 1.0) kept = until(top_p_target(kept), kept, [this](float logit) { return units_of(logit); });
-    const double least = how.min_p > 0.0f ? log(static_cast<double>(how.min_p)) : kNegligible;
-    const auto weight = [&](int32_t id) {
-      const float logit = logits[id];
-      if (!kept.has(ordered(logit), id) || !is_candidate(id, logit) || exponent(logit) < least) return 0.0;
-      return exp(exponent(logit));
+    const auto weight = [&](int32_t id, float logit) -> uint64_t {
+      const uint64_t code = code_of(logit, id);
+      if (code == 0 || code < least || !(logit >= bound) || !permits(id)) return 0;
+      const uint64_t units = weigh(logit);
+      return static_cast<double>(units) < how.min_p_weight ? 0 : units;
     };
-    double mine = 0.0;
-    int32_t last_candidate = -1;
-    for (int32_t i = first; i < last; i++) {
-      const double one = weight(i);
-      if (one > 0.0) last_candidate = i;
-      mine += one;
-    }
-    const double earlier = scan(mine);
-    const double at = uniform_of(how.seed, how.position) * shared.before[kWarps];
-    if (thread == 0) shared.found = -1;
-    shared.sums[thread] = last_candidate;
+    if (thread == 0) sampled->least = least, sampled->listed += static_cast<int32_t>(shared.n_listed);
+    sum_runs(weight);
     __syncthreads();
-    if (earlier <= at && at < earlier + mine) {
-      double left = at - earlier;
-      int32_t chosen = last_candidate;  // by rounding
-      for (int32_t i = first; i < last; i++) {
-        const double one = weight(i);
-        left -= one;
-        if (one > 0.0 && left < 0.0) {
-          chosen = i;
-          break;
-        }
-      }
-      shared.found = chosen;
-    }
-    __syncthreads();
-    if (thread == 0 && shared.found < 0) {
-      for (int i = 0; i < kThreads; i++) {
-        if (shared.sums[i] >= 0.0) shared.found = static_cast<int32_t>(shared.sums[i]);
-      }
-    }
-    __syncthreads();
-    return shared.found;
+    return warp == 0 ? token_at(share(bits_of(how.seed, how.position), total()), weight) : -1;
   }
 
-  DEVICE double top_p_target(const Kept& kept) const {
-    if (thread == 0) shared.total = 0;
-    uint64_t mine = 0;
-    for (int32_t i = thread; i < vocab; i += kThreads) {
-      if (kept.has(ordered(logits[i]), i) && is_candidate(i, logits[i])) mine += units_of(logits[i]);
-    }
-    // Sums below 2^62 of integers: halves of 32 bits are exact in doubles.
-    scan(static_cast<double>(mine >> 32));
-    const double high = shared.before[kWarps];
+  template <typename Permits>
+  DEVICE int32_t token(const Permits& permits, Sampled* sampled) const {
+    find_highest(permits);
     __syncthreads();
-    scan(static_cast<double>(mine & 0xffffffffu));
-    const double low = shared.before[kWarps];
-    __syncthreads();
-    return how.top_p * static_cast<double>((static_cast<uint64_t>(high) << 32) + static_cast<uint64_t>(low));
+    const uint64_t code = highest_code();
+    if (code == 0) return -1;
+    const float highest = logit_of(code);
+    return how.rate == 0.0f || highest == INFINITY ? id_of(code) : draw(highest, permits, sampled);
   }
 
-  DEVICE int32_t token() const {
-    find_highest(true);
-    const bool greedy = how.temperature == 0.0f || shared.found < 0 || fabsf(shared.highest) == INFINITY;
-    return greedy ? shared.found : draw();
+  // Of the first warp: the logit of the token as the model gave it.
+  DEVICE float own_logit(int32_t token) const {
+    float own = logits[token];
+    for (int32_t first = 0; first < how.n_changes; first += 32) {
+      const int32_t i = first + lane;
+      const bool is_it = i < how.n_changes && step.changes[how.first_change + i].token == token;
+      const uint32_t found = ballot(is_it);
+      if (found == 0) continue;
+      uint32_t which = 0;
+      while ((found >> which & 1) == 0) which++;
+      own = step.originals[how.first_change + first + static_cast<int32_t>(which)];
+      break;
+    }
+    return own;
   }
 };
 
-__global__ void __launch_bounds__(kThreads) sample_kernel(float* logits, Sampled* sampled, SampleStep step, int32_t vocab) {
+__global__ void __launch_bounds__(kThreads, 1)
+    sample_kernel(float* logits, Sampled* sampled, TokenAmount* top, SampleStep step, int32_t vocab) {
   let_next_start();
   wait_for_earlier();
   if (static_cast<int32_t>(blockIdx.x) >= *step.live) return;
   const SampleRow how = step.rows[blockIdx.x];
-  const Row row{how, step, logits + static_cast<int64_t>(blockIdx.x) * vocab, vocab, *reinterpret_cast<Shared*>(shared_memory())};
-  const double total = how.with_logprob != 0 ? row.log_total() : 0.0;
-  row.penalise();
-  const int32_t token = row.token();
-  float logprob = 0.0f;
-  if (how.with_logprob != 0 && token >= 0) logprob = static_cast<float>(static_cast<double>(row.own_logit(token)) - total);
-  if (threadIdx.x == 0) sampled[blockIdx.x] = {token, logprob, total};
+  Shared& shared = *reinterpret_cast<Shared*>(shared_memory());
+  const Row row{how, step, logits + static_cast<int64_t>(blockIdx.x) * vocab, vocab, shared};
+  Sampled* to = sampled + blockIdx.x;
+  if (threadIdx.x == 0) shared.n_listed = 0, to->n_top = to->listed = 0, to->least = 0;
+  if (how.n_top >= 0) row.look(to, top + static_cast<int64_t>(blockIdx.x) * kMostTop);
+  row.penalise();  // behind the last barrier of `look` nobody reads logits as they were
+  __syncthreads();
+  const uint32_t* mask = how.mask < 0 ? nullptr : step.masks + static_cast<int64_t>(how.mask) * step.mask_words;
+  const int32_t token = row.token([mask](int32_t id) { return mask == nullptr || (mask[id / 32] >> (id % 32) & 1) != 0; }, to);
+  if (threadIdx.x >= 32) return;
+  const float own = how.n_top >= 0 && token >= 0 ? row.own_logit(token) : 0.0f;
+  if (threadIdx.x == 0) to->token = token, to->logit = own;
 }
 
 }  // namespace
 
-void sample(const Target& target, int32_t vocab, const SampleStep& step, int32_t count, float* logits, Sampled* sampled) {
+void sample(const Target& target, int32_t vocab, const SampleStep& step, int32_t count, float* logits, Sampled* sampled,
+            TokenAmount* top) {
   Launch launch;
   launch.kernel = "sample";
   launch.grid.x = static_cast<uint32_t>(count);
   launch.block.x = kThreads;
   launch.shared_bytes = sizeof(Shared);
   launch.overlaps = true;
-  start(*target.stream, launch, sample_kernel, logits, sampled, step, vocab);
+  start(*target.stream, launch, sample_kernel, logits, sampled, top, step, vocab);
 }
 
 }  // namespace chasqui::cuda

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "plan.h"
+#include "quantise_inputs.h"
 
 namespace chasqui::cuda {
 
@@ -73,6 +74,8 @@ ScratchSizes scratch_sizes(const ModelShape& shape, int32_t max_rows, int32_t ma
       if (rows <= max_logits) widen_for(&sizes, matrix(kind, shape.vocab, shape.dim), rows, limits);
     }
   }
+  // Where Hopper's e4m3 products keep their inputs.
+  if (limits.capability == 90) widen(&sizes, quantised_bytes(max_rows, std::max({shape.dim, heads, shape.ffn})), 0);
   for (int32_t rows = 1; rows <= max_rows; rows++) {
     const int64_t splits = decode_splits(shape, rows, kMostPositions, limits);
     widen(&sizes, static_cast<int64_t>(rows) * shape.n_heads * splits * (shape.head_dim + kDecodePartial) * 4,

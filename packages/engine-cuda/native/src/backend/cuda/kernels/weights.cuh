@@ -49,6 +49,8 @@ struct Weights {
     return !is_grouped() || a.group >= Format::kStep ? Format::kTurns : a.group / 16;
   }
   DEVICE int32_t group_of_turn(int32_t turn) const { return turn * 16 >> a.group_bits; }
+  // For a step that may also be a part of a group.
+  DEVICE int32_t group_of_turn_in_step(int32_t turn) const { return a.group >= Format::kStep ? 0 : group_of_turn(turn); }
 
   // Started, not committed. After the wait, scales want a sync of the warp too: some lanes copy them for all.
   // `base`: the tile's first row.

@@ -151,6 +151,8 @@ std::string Block::run(const Launch& launch, const Entry& entry, void** argument
 void Block::prepare(const Launch& launch) {
   n_ = dim.x * dim.y * dim.z;
   ended_ = at_barrier_ = busy_warp_ = 0;
+  std::fill(std::begin(at_some_), std::end(at_some_), 0u);
+  boxes_.clear();
   random_ = schedule_.seed * 0x9E3779B97F4A7C15u + index.x * 0x85EBCA77u + index.y * 0xC2B2AE3Du + index.z + 1;
   shared_bytes_ = launch.shared_bytes;
   shared_.assign(shared_bytes_ + kGuard + 128, kNothing);
@@ -167,6 +169,9 @@ void Block::prepare(const Launch& launch) {
     fiber.waits = Wait::kNone;
     fiber.copy_group = 0;
     fiber.copies.clear();
+    fiber.product_group = 0;
+    fiber.products.clear();
+    fiber.may_multiply = false;
     fiber.sanitizer_stack = nullptr;
     warps_[i / kLanes].alive |= 1u << i % kLanes;
     warps_[i / kLanes].ready |= 1u << i % kLanes;
@@ -249,6 +254,7 @@ void Block::leave(Wait reason) {
   from->waits = reason;
   warp_of_current().ready &= ~(1u << from->index % kLanes);
   Fiber* to = next();
+  while (to == nullptr && land_one()) to = next();
   if (to == nullptr) {
     if (ended_ < n_) fail("Threads wait for each other: " + waiting());
     to = &main_;
@@ -324,10 +330,13 @@ std::string Block::waiting() const {
   std::string text;
   int listed = 0;
   for (const Fiber& fiber : fibers_) {
-    if (fiber.waits != Wait::kBarrier && fiber.waits != Wait::kWarp) continue;
+    if (fiber.waits == Wait::kNone || fiber.waits == Wait::kEnded) continue;
     if (listed++ == 8) return text + ", ...";
     text += (text.empty() ? "thread " : ", thread ") + std::to_string(fiber.index) +
-            (fiber.waits == Wait::kBarrier ? " at __syncthreads" : " in an operation of its warp");
+            (fiber.waits == Wait::kBarrier ? " at __syncthreads"
+             : fiber.waits == Wait::kPhase ? " at a barrier with phases"
+             : fiber.waits == Wait::kSome  ? " at a barrier of some warps"
+                                           : " in an operation of its warp");
   }
   return text;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../kernels/tensor_map.h"
 #include "cpu_device.h"
 
 namespace chasqui::cuda::shim {
@@ -17,7 +18,7 @@ constexpr uint32_t kMaxThreads = 1024;
 constexpr size_t kSlotBytes = 64;
 
 // What lanes do together; lanes that meet must agree on it.
-enum class WarpOp : uint8_t { kSync, kShuffle, kBallot, kSum, kMax, kMma, kLoadMatrix };
+enum class WarpOp : uint8_t { kSync, kShuffle, kBallot, kSum, kMax, kMma, kLoadMatrix, kProduct };
 
 struct PendingCopy {
   void* to;
@@ -27,10 +28,34 @@ struct PendingCopy {
   int32_t group;
 };
 
+// A tensor copy under way.
+struct PendingBox {
+  void* to;
+  TensorShape shape;
+  int32_t column, row;
+  uint64_t* barrier;
+};
+
+enum class Elements : uint8_t { kBF16, kE4M3 };
+
+// One lane's share of a product of its warpgroup. a: a descriptor, or rows g and g + 8 of the warp as floats.
+struct Product {
+  float* d = nullptr;  // (n / 8, 4)
+  int32_t n = 0;
+  Elements elements = Elements::kBF16;
+  uint64_t a = 0, b = 0;
+  bool across = false, more = false, has_rows = false;
+  float rows[2][16] = {};
+  int32_t group = 0;
+};
+
+// Address of the block's dynamic shared memory: aligned to 128 bytes and to no more.
+constexpr uint32_t kSharedBase = 0x480;
+
 // Where this is called from. Not inlined: everything between here and the kernel is.
 __attribute__((noinline)) inline const void* place() { return __builtin_return_address(0); }
 
-enum class Wait : uint8_t { kNone, kBarrier, kWarp, kEnded };
+enum class Wait : uint8_t { kNone, kBarrier, kWarp, kPhase, kSome, kEnded };
 
 struct Fiber {
   void* stack_pointer = nullptr;
@@ -40,6 +65,11 @@ struct Fiber {
   Wait waits = Wait::kNone;
   int32_t copy_group = 0;
   std::vector<PendingCopy> copies;
+  const uint64_t* phases = nullptr;  // waited for
+  uint32_t some = 0;                 // barrier of some warps, waited for
+  int32_t product_group = 0;
+  std::vector<Product> products;
+  bool may_multiply = false;
   void* sanitizer_stack = nullptr;
 };
 
@@ -82,7 +112,17 @@ class Block {
   int32_t groups_left(int32_t groups, const void* place);
 
   // By kind of fault: the places that were come to, by address.
-  std::vector<const void*> places[4];
+  std::vector<const void*> places[5];
+
+  // Hopper's words: hopper_words.h.
+  void phases_init(uint64_t* barrier, uint32_t arrivals);
+  void phase_arrive(uint64_t* barrier, int32_t bytes);
+  void phase_wait(uint64_t* barrier, uint32_t parity, const void* place);
+  void copy_box(const PendingBox& box);
+  void sync_some(uint32_t id, uint32_t threads, const void* place);
+  void products_begin();
+  void start_product(const Product& product);
+  void products_wait(int32_t groups, const void* place);
 
   Fiber& current() { return *current_; }
   uint8_t* shared() { return shared_start_; }
@@ -98,6 +138,10 @@ class Block {
   void release(Warp& warp);
   void wait_for_warp();
   void release_barrier();
+  void settle_phase(uint64_t* barrier, int32_t arrivals, int32_t bytes);
+  bool land_one();
+  void land(const PendingBox& box);
+  void multiply(const Product& product);
   void prepare(const Launch& launch);
   void leave(Wait reason);  // goes to the next fiber that can go on, or to the caller of run
   Fiber* next();
@@ -118,6 +162,8 @@ class Block {
   Fiber* current_ = nullptr;
   Fiber main_;
   uint32_t n_ = 0, ended_ = 0, at_barrier_ = 0, busy_warp_ = 0;
+  uint32_t at_some_[16] = {};
+  std::vector<PendingBox> boxes_;
   uint64_t random_ = 1;
   std::string failure_;
 };

@@ -35,9 +35,11 @@ std::string index_text(const Dim& index) {
 }
 
 int32_t places_of(Fault fault) {
-  const auto count = static_cast<int32_t>(block().places[static_cast<size_t>(fault)].size());
-  block().places[static_cast<size_t>(fault)].clear();
-  return count;
+  return static_cast<int32_t>(block().places[static_cast<size_t>(fault)].size());
+}
+
+void forget_places() {
+  for (std::vector<const void*>& known : block().places) known.clear();
 }
 
 const Entry* entry_of(const Entry& entry) {

@@ -26,12 +26,13 @@ enum class Order : uint8_t {
 enum class Copies : uint8_t { kDeferred, kEager };
 
 // A fault that tests plant, to see that tests see it: one place in the code of a kernel behaves wrongly every time that it
-// is reached. Places are counted by the order in which threads first come to them.
+// is reached. Places are counted by the order in which threads first come to them; how often and when they come differs by schedule.
 enum class Fault : uint8_t {
   kNone,
   kNoBarrier,      // __syncthreads does nothing
   kShortWait,      // a wait for copies leaves one more group under way
   kDivergentLane,  // one lane stays away from an operation of its warp
+  kNoPhase,        // a wait for a phase returns at once
 };
 
 struct Schedule {
@@ -68,7 +69,8 @@ struct OwnedLaunch {
 // What devices of this process begin with. Tests change it.
 Schedule& process_schedule();
 
-// Places that the launches since the last call of this have come to, where this fault was asked for.
+// Places that launches on this thread have come to since forget_places, where this fault was asked for. They keep their numbers.
 int32_t places_of(Fault fault);
+void forget_places();
 
 }  // namespace chasqui::cuda::shim
