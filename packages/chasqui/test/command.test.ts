@@ -339,8 +339,14 @@ describe("weights and adapters on the command line", () => {
     expect(status).toBe(0)
     expect(stdout).toContain("3776")
   })
+  it("keeps the cache in eight bits", () => {
+    const { status, stdout } = chasqui(["run", "--kv", "fp8", "How tall is Mount Fuji?"])
+    expect(status).toBe(0)
+    expect(stdout).toContain("3776")
+  })
   it.each<[string, readonly string[], number, RegExp]>([
     ["a format that is none", ["--weights", "int2"], 2, /--weights takes as-stored, int8/],
+    ["a cache that is none", ["--kv", "int4"], 2, /--kv takes bf16, f32, fp8/],
     ["an adapter that is not there", ["--adapter", "/nonexistent"], 1, /adapter_config\.json/],
     [
       "an adapter for a server",

@@ -4,11 +4,9 @@
  */
 import { availableParallelism } from "node:os"
 import { type LinearShape, layerLinears, type ModelShape, parametersOf } from "./model-shape.ts"
-import type { WeightFormat } from "./options.ts"
+import type { KvFormat, WeightFormat } from "./options.ts"
 import type { TensorTypes } from "./tensor-types.ts"
 import { loadScheme, matrixBytes, storedScheme, type WeightScheme } from "./weight-scheme.ts"
-
-export type KvFormat = "bf16" | "f32" | "fp8"
 
 export interface PlanOptions {
   /** Tokens of each conversation. */

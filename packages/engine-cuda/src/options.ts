@@ -7,6 +7,10 @@ import type { NativeLoadOptions, NativeRequest } from "./addon.ts"
 
 export type WeightFormat = "as-stored" | "int8" | "int4" | "nf4" | "fp8"
 
+/** How keys and values are kept. */
+export type KvFormat = "bf16" | "f32" | "fp8"
+export const kvFormats: readonly KvFormat[] = ["bf16", "f32", "fp8"]
+
 export const weightFormats: readonly WeightFormat[] = ["as-stored", "int8", "int4", "nf4", "fp8"]
 
 export interface LoadOptions {
@@ -26,8 +30,11 @@ export interface LoadOptions {
   readonly weights?: WeightFormat
   /** LoRA adapters in PEFT's layout: names for requests, and the folders they are in. */
   readonly adapters?: Readonly<Record<string, string>>
-  /** How keys and values are kept: `bf16` takes half the memory of `f32`. */
-  readonly kvType?: "bf16" | "f32" | "fp8"
+  /**
+   * How keys and values are kept: `bf16` (the default); `fp8` (e4m3, without scales) in half of that memory, at a small cost
+   * in quality; `f32` in twice as much, on the CPU only.
+   */
+  readonly kvType?: KvFormat
   /** A request's tokens do not depend on the requests computed beside it, at the cost of some speed. */
   readonly batchIndependent?: boolean
   /** Special tokens by id: a request samples only those that it lists. */
@@ -95,8 +102,8 @@ export const loadArguments = (folder: string, options: LoadOptions): NativeLoadO
   if (typeof folder !== "string") throw bad("The checkpoint folder is no string.", "Give its path.")
   if (options.device !== undefined && !["auto", "cpu", "cuda"].includes(options.device))
     throw bad(`device is ${String(options.device)}.`, "Use cuda, cpu or auto.")
-  if (options.kvType !== undefined && !["bf16", "f32", "fp8"].includes(options.kvType))
-    throw bad(`kvType is ${String(options.kvType)}.`, "Use bf16, f32 or fp8.")
+  if (options.kvType !== undefined && !kvFormats.includes(options.kvType))
+    throw bad(`kvType is ${String(options.kvType)}.`, `Use one of ${kvFormats.join(", ")}.`)
   if (options.weights !== undefined && !weightFormats.includes(options.weights))
     throw bad(`weights is ${String(options.weights)}.`, `Use one of ${weightFormats.join(", ")}.`)
   const limits = options.limits ?? {}

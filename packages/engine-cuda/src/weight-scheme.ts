@@ -23,6 +23,8 @@ export type WeightScheme =
 
 const panel = 32
 const line = 64
+/** Steps that codes are filled up to. */
+const codeSteps = 64
 const upTo = (value: number, unit: number): number => Math.ceil(value / unit) * unit
 
 export function matrixBytes(
@@ -38,8 +40,7 @@ export function matrixBytes(
   const { bits, scaleBytes, zeros, ordered } = scheme
   const group = scheme.group === 0 ? inputs : scheme.group
   const groups = Math.ceil(inputs / group)
-  const steps = bits === 4 ? 4 : 2
-  const codes = Math.ceil(inputs / steps) * line
+  const codes = upTo(inputs, codeSteps) * panel * (bits / 8)
   const zeroBytes = zeros ? upTo(groups * panel, line) : 0
   // Where a run of at least four steps with one scale does not exist, each step names its group.
   const stepwise = ordered || (groups > 1 && group % 4 !== 0)

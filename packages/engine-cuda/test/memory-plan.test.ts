@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import {
+  type KvFormat,
   knownShapes,
   loadEngine,
   memoryPlan,
@@ -23,7 +24,7 @@ const giga = 1e9
 const gibi = 2 ** 30
 
 /** What the plan says of a folder, and what the engine claims for it. */
-async function planned(path: string, options: { weights?: (typeof weightFormats)[number]; kv?: "bf16" | "f32" }) {
+async function planned(path: string, options: { weights?: (typeof weightFormats)[number]; kv?: KvFormat }) {
   const config = configOf(path)
   const tensors = await readTensorTypes(path, config)
   const shape = shapeOfConfig("tiny", config)
@@ -41,8 +42,18 @@ async function planned(path: string, options: { weights?: (typeof weightFormats)
 
 describe("a plan equals what the engine claims", () => {
   it.each(weightFormats)("for plain weights that are loaded as %s", async (weights) => {
-    const { plan, engine } = await planned(tinyFolder, { weights, kv: weights === "int8" ? "f32" : "bf16" })
+    const { plan, engine } = await planned(tinyFolder, { weights })
     expect(plan).toEqual(engine)
+  })
+
+  it("for every kind of cache, each of half the bytes of the one before", async () => {
+    const caches = []
+    for (const kv of ["f32", "bf16", "fp8"] as const) {
+      const { plan, engine } = await planned(tinyFolder, { kv })
+      expect(plan).toEqual(engine)
+      caches.push(engine.cache)
+    }
+    expect(caches).toEqual([4, 2, 1].map((bytes) => caches[2] * bytes))
   })
 
   const formats = execFileSync(program, { encoding: "utf8" }).trim().split("\n")

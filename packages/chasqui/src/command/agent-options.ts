@@ -1,6 +1,6 @@
 /** The options of commands that run an agent, and the agent that they describe. */
 import type { Tool } from "@chasqui/core"
-import { weightFormats } from "@chasqui/engine-cuda"
+import { kvFormats, weightFormats } from "@chasqui/engine-cuda"
 import { remoteChat } from "@chasqui/engine-remote"
 import { type AgentOptions, agent } from "../agent.ts"
 import { llama } from "../llama.ts"
@@ -18,6 +18,7 @@ export const agentOptions = {
   seed: { type: "string" },
   threads: { type: "string" },
   weights: { type: "string" },
+  kv: { type: "string" },
   adapter: { type: "string" },
   device: { type: "string" },
 } as const
@@ -35,6 +36,7 @@ export const agentHelp = `  --model DIR        a Llama checkpoint in Hugging Fac
   --seed N           makes sampling repeatable
   --threads N        CPU threads
   --weights FORMAT   quantise the weights on load: ${weightFormats.join(", ")}
+  --kv FORMAT        how the cache is kept: ${kvFormats.join(", ")} (default: bf16; fp8 takes half of its memory)
   --adapter DIR      a LoRA adapter in PEFT's layout
   --device NAME      cuda, cpu, or auto: a GPU where there is one (default: auto)`
 
@@ -62,15 +64,17 @@ function modelFrom(values: Values): NonNullable<AgentOptions["model"]> {
   const threads = numberOption("threads", values.threads, 1)
   const device = deviceOption(values.device)
   const weights = oneOf("weights", values.weights, weightFormats)
+  const kvType = oneOf("kv", values.kv, kvFormats)
   if (values.server === undefined) {
     return llama(values.model, {
       ...(threads !== undefined && { threads }),
       ...(device !== undefined && { device }),
       ...(weights !== undefined && { weights }),
+      ...(kvType !== undefined && { kvType }),
       ...(values.adapter !== undefined && { adapters: { [adapterName]: values.adapter } }),
     })
   }
-  for (const option of ["weights", "adapter"] as const) {
+  for (const option of ["weights", "kv", "adapter"] as const) {
     if (values[option] !== undefined)
       throw new UsageError(`--${option} is for the engine here; --server chooses its own.`)
   }

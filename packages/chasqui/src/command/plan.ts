@@ -5,6 +5,7 @@ import { basename, join, resolve } from "node:path"
 import {
   type KvFormat,
   knownShapes,
+  kvFormats,
   type MemoryPlan,
   type ModelShape,
   memoryPlan,
@@ -29,7 +30,7 @@ ${Object.keys(knownShapes).join(", ")}: the Llama of that size.
   --context N        tokens of each conversation (default 8192, or what the model was made for)
   --batch N          conversations at once (default 1)
   --weights FORMAT   ${weightFormats.join(", ")} (default as-stored: the files' formats, 16 bits for a name)
-  --kv FORMAT        bf16, f32, or fp8, which is for comparison: this engine's CPU backend has no such cache (default bf16)
+  --kv FORMAT        how the cache is kept: ${kvFormats.join(", ")} (default bf16)
   --json             all figures, in bytes, as JSON
 
 Examples:
@@ -47,7 +48,6 @@ const options = {
 
 export const command: Command = { help, run }
 
-const kvFormats: readonly KvFormat[] = ["bf16", "f32", "fp8"]
 const gibi = 2 ** 30
 const giga = 1e9
 

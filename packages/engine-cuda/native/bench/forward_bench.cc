@@ -4,7 +4,8 @@
 // count; on a shared machine it is the steadiest of the figures.
 //
 //   forward_bench [--shape 1b|tiny] [--threads 1,2] [--prefill 512] [--context 128] [--batch 1,8] [--repeat 5]
-//                 [--weights bf16|int8|int4] [--kernels avx2] [--layers 16] [--json]
+//                 [--weights bf16|int8|int4|nf4|fp8|FORMAT] [--kernels avx2] [--layers 16] [--json]
+//   FORMAT: a checkpoint's own, see packed_weights.h; its head stays bf16
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -18,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "packed_weights.h"
 #include "src/backend/cpu/memory.h"
 #include "src/model/llama.h"
 #include "test/random_model.h"
@@ -243,9 +245,7 @@ struct Bench {
     const Timing timing = time_it(arguments.repeat, [&] {
       for (int32_t step = 0; step < steps; step++) must(forward.run(spans, logits.data()));
     });
-    const double bits = arguments.weights == "int4" ? 4.25 : arguments.weights == "int8" ? 8.125 : 16;
-    const double head_bits = arguments.weights == "bf16" ? 16 : 8.125;
-    const double weights = (bits * linear_parameters(config) + head_bits * static_cast<double>(config.vocab) * config.dim) / 8;
+    const double weights = static_cast<double>(forward.memory().weights);
     const double cache = 4.0 * config.n_layers * config.kv_dim() * context * batch;
     print(arguments, {"decode", threads, batch, context, static_cast<double>(batch) * steps, timing,
                       (weights + cache) * steps * threads / timing.cpu / 1e9 / limits.read, "read bandwidth"});
@@ -287,13 +287,20 @@ Arguments read_arguments(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const Arguments arguments = read_arguments(argc, argv);
-  const RandomModel model = bench_model(arguments);
+  RandomModel model = bench_model(arguments);
+  const struct { const char* name; WeightFormat format; } on_load[] = {{"bf16", WeightFormat::kAsStored}, {"int8", WeightFormat::kInt8},
+                                                                       {"int4", WeightFormat::kInt4},     {"nf4", WeightFormat::kNf4},
+                                                                       {"fp8", WeightFormat::kFp8}};
+  const auto* format = std::find_if(std::begin(on_load), std::end(on_load), [&](const auto& each) { return arguments.weights == each.name; });
+  if (format == std::end(on_load) && !pack_layers(arguments.weights, &model.weights)) {
+    std::fprintf(stderr, "unknown weights %s\n", arguments.weights.c_str());
+    return 2;
+  }
   for (const int32_t threads : arguments.threads) {
     LlamaOptions options;
     options.backend.threads = threads;
     options.backend.kernels = arguments.kernels;
-    if (arguments.weights == "int8") options.weight_format = WeightFormat::kInt8;
-    if (arguments.weights == "int4") options.weight_format = WeightFormat::kInt4;
+    if (format != std::end(on_load)) options.weight_format = format->format;
     const int32_t longest = std::max(*std::max_element(arguments.context.begin(), arguments.context.end()),
                                      *std::max_element(arguments.prefill.begin(), arguments.prefill.end()));
     const int32_t most = *std::max_element(arguments.batch.begin(), arguments.batch.end());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "random_model.h"
+#include "src/checkpoint/quant.h"
 #include "test/check.h"
 
 using namespace chasqui;
@@ -26,7 +27,10 @@ struct Sequence {
 
 constexpr int32_t kLayer = 1;
 
-float cached(float value, KvType type) { return type == KvType::kF32 ? value : bf16_to_float(float_to_bf16(value)); }
+float cached(float value, KvType type) {
+  if (type == KvType::kFp8) return e4m3_to_float(float_to_e4m3(value));
+  return type == KvType::kF32 ? value : bf16_to_float(float_to_bf16(value));
+}
 
 void fill(Sequence* sequence, const KvShape& shape, int32_t positions, bool scattered, uint64_t seed) {
   sequence->shape = shape;
@@ -115,6 +119,7 @@ struct Case {
 
 const Case kCases[] = {
     {4, 4, 32, KvType::kBF16}, {4, 2, 64, KvType::kF32}, {8, 2, 64, KvType::kBF16}, {8, 1, 128, KvType::kBF16},
+    {8, 2, 64, KvType::kFp8},  {8, 1, 128, KvType::kFp8}, {3, 1, 18, KvType::kFp8},
     {6, 2, 20, KvType::kF32},  {3, 1, 18, KvType::kBF16}, {80, 1, 16, KvType::kBF16},  // more rows than a task has at once
 };
 
@@ -155,6 +160,41 @@ TEST(long_contexts_over_several_segments_agree_too) {
   for (int32_t row = 0; row < 20; row++) {
     const auto want = expected(sequence, 4, q.data() + static_cast<int64_t>(row) * width, positions - 20 + row);
     for (size_t i = 0; i < want.size(); i++) CHECK_NEAR(got[static_cast<size_t>(row * width) + i], want[i], 3e-6);
+  }
+}
+
+// On every table, with codes of every size: subnormal ones and what lies above the largest.
+TEST(an_fp8_cache_attends_with_the_bits_of_a_bf16_cache_of_the_rounded_values) {
+  const int32_t positions = kAttendSegment + 300;
+  const KvShape shape = {2, 2, 20, positions / kPageTokens + 8, KvType::kFp8};
+  Sequence coded;
+  fill(&coded, shape, positions, true, 50);
+  KvShape wide = shape;
+  wide.type = KvType::kBF16;
+  Sequence plain;
+  fill(&plain, wide, positions, true, 50);
+  QuickRandom random(51);
+  for (int32_t position = 0; position < positions; position++) {
+    const int32_t page = coded.pages[static_cast<size_t>(position / kPageTokens)];
+    for (int32_t head = 0; head < 2; head++) {
+      std::vector<float> key(20), value(20);
+      for (float& each : key) each = std::ldexp(random.symmetric(), random.below(14) - 12);
+      for (float& each : value) each = std::ldexp(random.symmetric(), random.below(22) - 12);
+      coded.cache.store(kLayer, page, head, position % kPageTokens, key.data(), value.data());
+      for (float& each : key) each = cached(each, KvType::kFp8);
+      for (float& each : value) each = cached(each, KvType::kFp8);
+      plain.cache.store(kLayer, page, head, position % kPageTokens, key.data(), value.data());
+    }
+  }
+  const auto q = random_queries(30, 4 * 20, 52);
+  for (const char* name : {"portable", "avx2", "avx512", "avx512bf16", "amx-emulated"}) {
+    const Kernels* kernels = kernels_named(name);
+    if (kernels == nullptr) continue;
+    const auto want = attended(plain, 4, *kernels, 1, {span_of(plain, positions - 30, 30)}, q);
+    const auto whole = attended(coded, 4, *kernels, 2, {span_of(coded, positions - 30, 30)}, q);
+    CHECK(std::memcmp(want.data(), whole.data(), want.size() * sizeof(float)) == 0);
+    const auto cut = attended(coded, 4, *kernels, 3, {span_of(coded, positions - 30, 1), span_of(coded, positions - 29, 29)}, q);
+    CHECK(std::memcmp(want.data(), cut.data(), want.size() * sizeof(float)) == 0);
   }
 }
 

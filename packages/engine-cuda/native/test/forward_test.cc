@@ -187,6 +187,28 @@ TEST(a_bf16_cache_agrees_with_a_reference_that_rounds_at_the_same_points) {
   }
 }
 
+TEST(an_fp8_cache_agrees_with_a_reference_that_rounds_at_the_same_points) {
+  uint64_t seed = 150;
+  RoundingPoints points = bf16_cache_points();
+  points.cache = Rounding::kFp8;
+  for (const Shape& shape : kShapes) {
+    const RandomModel model = make_model(config_of(shape), shape.type, seed++);
+    LlamaOptions options = float_mode();
+    options.kv_type = KvType::kFp8;
+    auto forward = make_forward(model.config, model.weights, options);
+    if (forward == nullptr) continue;
+    for (int32_t i = 0; i < 6; i++) {
+      const std::vector<int32_t> token = random_tokens(1, model.config.vocab, seed++);
+      // A tie between two codes moves a value by a sixteenth.
+      CHECK_NEAR(relative_rms(run_chunks(*forward, token, 1, pages_from(3, 1)), reference_logits(model.config, model.weights, token, points)), 0.0, 1e-3);
+    }
+    const std::vector<int32_t> tokens = random_tokens(70, model.config.vocab, seed);
+    const auto got = run_chunks(*forward, tokens, 512, pages_from(3, 70));
+    CHECK_NEAR(relative_rms(got, reference_logits(model.config, model.weights, tokens, points)), 0.0, 0.02);
+    expect_same(run_chunks(*forward, tokens, 9, pages_from(3, 70)), got, "a chunked prefill, fp8 cache");
+  }
+}
+
 TEST(quantised_weights_agree_with_a_reference_that_has_the_same_weights) {
   uint64_t seed = 200;
   for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kNf4, WeightFormat::kFp8}) {
@@ -215,8 +237,9 @@ TEST(rounded_inputs_agree_with_a_reference_that_rounds_at_the_same_points) {
     return;
   }
   uint64_t seed = 300;
-  for (const WeightFormat format : {WeightFormat::kAsStored, WeightFormat::kInt8, WeightFormat::kInt4}) {
-    const Rounding inputs = format == WeightFormat::kAsStored ? Rounding::kBF16 : Rounding::kInt8;
+  for (const WeightFormat format : {WeightFormat::kAsStored, WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kFp8}) {
+    const bool is_integer = format == WeightFormat::kInt8 || format == WeightFormat::kInt4;
+    const Rounding inputs = is_integer ? Rounding::kInt8 : Rounding::kBF16;
     int32_t agree = 0, all = 0;
     for (const Shape& shape : kShapes) {
       RandomModel model = make_model(config_of(shape), DType::kBF16, seed++);

@@ -1,12 +1,15 @@
 // Prints bench/results/quantised-tiny.csv: the tiny model in each format, its bytes, the error of its weights by kind of
-// matrix, and the perplexity of the engine on all held-out conversations.
-//   make_quant_table > quantised-tiny.csv
+// matrix, and the perplexity of the engine on all held-out conversations: as the engine runs it (in float), with the inputs
+// of products rounded as for larger models (empty where this processor does not), and with an fp8 cache.
+//   make_quant_table "2 cores of an AMD EPYC (Zen 4)" > quantised-tiny.csv
 #include <cstdio>
 #include <memory>
+#include <string>
 
 #include "held_out.h"
 #include "packed_checkpoint.h"
 #include "quantised_weights.h"
+#include "src/backend/cpu/kernels.h"
 #include "src/model/dequantise.h"
 #include "src/model/llama.h"
 #include "temp_folder.h"
@@ -23,16 +26,39 @@ int complain(const Status& status) {
   return 1;
 }
 
-Status print_row(const char* name, const ModelConfig& config, const Weights& exact, const Weights& stored, const Weights& plain,
-                 WeightFormat format, const std::vector<HeldOut>& held_out) {
+struct Variant {
+  const char* kernels;
+  KvType kv;
+};
+
+// Perplexity and the bytes of the weights.
+Status run(const ModelConfig& config, const Weights& stored, WeightFormat format, const Variant& variant,
+           const std::vector<HeldOut>& held_out, double* reached, int64_t* bytes) {
   LlamaOptions options;
   options.weight_format = format;
   options.n_pages = 128;
+  options.kv_type = variant.kv;
+  options.backend.kernels = variant.kernels;
   std::unique_ptr<Forward> forward;
   if (Status status = make_llama(config, stored, options, &forward); !status.ok()) return status;
-  double reached = 0;
-  if (Status status = perplexity(*forward, held_out, held_out.size(), &reached); !status.ok()) return status;
-  std::printf("%s,%lld,%.5f", name, static_cast<long long>(forward->memory().weights), reached);
+  *bytes = forward->memory().weights;
+  return perplexity(*forward, held_out, held_out.size(), reached);
+}
+
+Status print_row(const char* name, const ModelConfig& config, const Weights& exact, const Weights& stored, const Weights& plain,
+                 WeightFormat format, const std::vector<HeldOut>& held_out) {
+  const bool rounds = cpu::avx512bf16_kernels() != nullptr;
+  const Variant variants[] = {{"", KvType::kBF16}, {rounds ? "avx512bf16" : nullptr, KvType::kBF16}, {"", KvType::kFp8}};
+  for (const Variant& variant : variants) {
+    double reached = 0;
+    int64_t bytes = 0;
+    if (variant.kernels != nullptr) {
+      if (Status status = run(config, stored, format, variant, held_out, &reached, &bytes); !status.ok()) return status;
+    }
+    if (&variant == variants) std::printf("%s,%lld", name, static_cast<long long>(bytes));
+    if (variant.kernels != nullptr) std::printf(",%.5f", reached);
+    else std::printf(",");
+  }
   for (const double error : weight_errors(exact, plain)) std::printf(",%.5f", error);
   std::printf("\n");
   return {};
@@ -52,7 +78,7 @@ Status print_packed(const std::string& name, const Weights& exact, const std::ve
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   ModelConfig config;
   Weights exact;
   std::vector<HeldOut> held_out;
@@ -61,7 +87,8 @@ int main() {
   if (Status status = read_held_out(CHASQUI_PACKAGES "/tiny-llama/test/held-out.json", &held_out); !status.ok()) return complain(status);
   std::printf("# the tiny model on the CPU backend, bf16 cache; 56 held-out conversations; bytes of the linear layers and the head;\n");
   std::printf("# errors are relative RMS of the weights; checkpoints are rounded to nearest, without calibration\n");
-  std::printf("format,bytes,perplexity");
+  std::printf("# machine: %s; rounded: with the inputs of products rounded (kernels avx512bf16)\n", argc > 1 ? argv[1] : "not named");
+  std::printf("format,bytes,perplexity,perplexity_rounded,perplexity_fp8_cache");
   for (const char* kind : kMatrixKinds) std::printf(",error_%s", kind);
   std::printf("\n");
   const struct { const char* name; WeightFormat format; } on_load[] = {{"bf16", WeightFormat::kAsStored}, {"load int8", WeightFormat::kInt8},

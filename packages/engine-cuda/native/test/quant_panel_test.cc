@@ -30,6 +30,9 @@ const QuantShape kShapes[] = {
     {QuantKind::kFp8, 1 << 20, false, false, QuantScale::kF32},
     {QuantKind::kFp8, 128, false, false, QuantScale::kBF16},   // in blocks
     {QuantKind::kTable4, 64, false, false, QuantScale::kF32},  // NF4
+    {QuantKind::kInt4, 64, true, true, QuantScale::kF16, 77},  // desc_act: parts with one order
+    {QuantKind::kInt8, 128, false, true, QuantScale::kBF16, 78},
+    {QuantKind::kInt4, 1 << 20, true, false, QuantScale::kF32},
 };
 
 QuantShape fitted(QuantShape shape, int64_t cols) {
@@ -42,6 +45,21 @@ double weight(const MatrixView& view, int64_t row, int64_t column) {
 }
 
 const char* const kNames[] = {"portable", "avx2", "avx512"};
+const char* const kRoundingNames[] = {"avx512bf16", "amx-emulated", "amx"};
+
+// The float weights, with the table in bf16 where products round it.
+MatrixView as_multiplied(RandomModel* keeper, const MatrixView& view, InputType input) {
+  if (view.quant == nullptr || view.quant->kind != QuantKind::kTable4 || input != kInputBF16) return dequantised(keeper, view);
+  MatrixView copy = view;
+  const auto source = std::make_shared<QuantSource>(*view.quant);
+  source->unpack = [inner = view.quant](QuantMatrix* matrix) {
+    Status status = inner->unpack(matrix);
+    for (float& value : matrix->table) value = bf16_to_float(float_to_bf16(value));
+    return status;
+  };
+  copy.quant = source;
+  return dequantised(keeper, copy);
+}
 
 }  // namespace
 
@@ -82,18 +100,22 @@ void check_products(const std::vector<MatrixView>& parts, LinearLayout layout, c
   RandomModel model;
   QuickRandom random(seed);
   const int64_t cols = parts.front().cols;
-  std::vector<MatrixView> plain;
-  for (const MatrixView& part : parts) plain.push_back(dequantised(&model, part));
   ThreadPool pool(2);
   PanelLinear linear;
   CHECK_OK(make_panel_linear(parts, layout, WeightFormat::kAsStored, pool, &linear));
   CHECK(panel_linear_bytes(parts, WeightFormat::kAsStored) >= linear.quant->data.bytes());
-  const int32_t rows = 15;
+  const int32_t rows = 45;
   std::vector<float> x(static_cast<size_t>(rows * cols));
   for (float& value : x) value = random.symmetric();
   const auto all = product(linear, kernels, 2, x, rows);
-  const auto one = product(linear, kernels, 1, std::vector<float>(x.begin(), x.begin() + cols), 1);
-  CHECK(std::memcmp(all.data(), one.data(), one.size() * sizeof(float)) == 0);
+  for (const int32_t few : {1, 2, 12, 13, 33}) {
+    const auto some = product(linear, kernels, 1, std::vector<float>(x.begin(), x.begin() + few * cols), few);
+    CHECK(std::memcmp(all.data(), some.data(), some.size() * sizeof(float)) == 0);
+  }
+  const InputType input = product_of(kernels, linear, rows).input;
+  x = as_seen(x, input, cols, linear.order());
+  std::vector<MatrixView> plain;
+  for (const MatrixView& part : parts) plain.push_back(as_multiplied(&model, part, input));
   size_t at = 0;
   for (int32_t row = 0; row < rows; row++) {
     for (const MatrixView& part : plain) {
@@ -114,7 +136,9 @@ void check_products(const std::vector<MatrixView>& parts, LinearLayout layout, c
 
 TEST(products_agree_with_double_arithmetic_whatever_lies_side_by_side) {
   uint64_t seed = 100;
-  for (const char* name : kNames) {
+  std::vector<const char*> names(std::begin(kNames), std::end(kNames));
+  names.insert(names.end(), std::begin(kRoundingNames), std::end(kRoundingNames));
+  for (const char* name : names) {
     const Kernels* kernels = kernels_named(name);
     if (kernels == nullptr) continue;
     for (const QuantShape& shape : kShapes) {
@@ -124,13 +148,29 @@ TEST(products_agree_with_double_arithmetic_whatever_lies_side_by_side) {
       const QuantShape fit = fitted(shape, cols);
       const MatrixView q = random_quant(fit, 64, cols, seed++);
       const MatrixView k = random_quant(fit, 32, cols, seed++);
-      const MatrixView other = random_quant(fitted(kShapes[seed % 12], cols), 40, cols, seed);
+      const MatrixView other = random_quant(fitted(kShapes[seed % std::size(kShapes)], cols), 40, cols, seed);
       const MatrixView plain = random_matrix(&model, &random, 64, cols, DType::kBF16, 0.0f, 0.5f);
       check_products({q, k, k}, LinearLayout::kStacked, *kernels, seed++);
       check_products({q, other, k}, LinearLayout::kStacked, *kernels, seed++);  // a panel with rows of two parts
       check_products({plain, q}, LinearLayout::kPaired, *kernels, seed++);
     }
   }
+}
+
+TEST(each_format_is_multiplied_in_the_arithmetic_that_suits_it) {
+  const auto input_of = [](const std::vector<MatrixView>& parts) {
+    ThreadPool pool(1);
+    PanelLinear linear;
+    CHECK_OK(make_panel_linear(parts, LinearLayout::kStacked, WeightFormat::kAsStored, pool, &linear));
+    return linear.quant->input;
+  };
+  const auto of = [](const QuantShape& shape, uint64_t seed) { return random_quant(fitted(shape, 256), 32, 256, seed); };
+  const InputType wanted[] = {kInputInt8, kInputBF16, kInputInt8, kInputInt8, kInputF32, kInputF32, kInputInt8, kInputInt8,
+                              kInputInt8, kInputBF16, kInputBF16, kInputBF16, kInputInt8, kInputInt8, kInputInt8};
+  for (size_t i = 0; i < std::size(kShapes); i++) CHECK_EQ(static_cast<int>(input_of({of(kShapes[i], i + 1)})), static_cast<int>(wanted[i]));
+  const QuantShape ordered = {QuantKind::kInt4, 64, false, true, QuantScale::kF16};
+  CHECK_EQ(static_cast<int>(input_of({of(ordered, 1), of(ordered, 2)})), static_cast<int>(kInputF32));  // two orders
+  CHECK_EQ(static_cast<int>(input_of({of(kShapes[0], 1), of(kShapes[11], 2)})), static_cast<int>(kInputF32));
 }
 
 TEST(what_is_claimed_is_what_was_reckoned) {

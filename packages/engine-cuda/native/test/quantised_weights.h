@@ -11,7 +11,8 @@
 
 namespace chasqui {
 
-inline MatrixView as_coded(RandomModel* keeper, const MatrixView& matrix, WeightFormat format) {
+// `rounds_table`: the values of the table in bf16, as bf16 products take them.
+inline MatrixView as_coded(RandomModel* keeper, const MatrixView& matrix, WeightFormat format, bool rounds_table = false) {
   QuantMatrix coded;
   const QuantKind kind = format == WeightFormat::kNf4 ? QuantKind::kTable4 : QuantKind::kFp8;
   (void)prepare_quantised(kind, matrix.rows, matrix.cols, &coded);
@@ -19,7 +20,10 @@ inline MatrixView as_coded(RandomModel* keeper, const MatrixView& matrix, Weight
   auto* values = reinterpret_cast<float*>(keeper->storage.back().data());
   for (int64_t row = 0; row < matrix.rows; row++) {
     quantise_row(matrix, row, &coded);
+    const auto exact = coded.table;
+    for (float& value : coded.table) value = rounds_table ? bf16_to_float(float_to_bf16(value)) : value;
     dequantise_row(coded, row, values + row * matrix.cols);
+    coded.table = exact;
   }
   return {values, DType::kF32, matrix.rows, matrix.cols, nullptr};
 }

@@ -18,6 +18,7 @@ struct QuantShape {
   bool has_zeros;
   bool is_ordered;
   QuantScale scale;
+  uint64_t order_seed = 0;  // of the order of the inputs; 0: that of the matrix
 };
 
 // A scale that its type holds exactly, about 0.01 to 0.03.
@@ -49,6 +50,7 @@ inline void fill_random_quant(const QuantShape& shape, int64_t rows, int64_t col
   if (shape.is_ordered) {
     matrix->order.resize(static_cast<size_t>(cols));
     std::iota(matrix->order.begin(), matrix->order.end(), 0);
+    if (shape.order_seed != 0) random = QuickRandom(shape.order_seed);
     for (int32_t i = static_cast<int32_t>(cols) - 1; i > 0; i--) {
       std::swap(matrix->order[static_cast<size_t>(i)], matrix->order[static_cast<size_t>(random.below(i + 1))]);
     }

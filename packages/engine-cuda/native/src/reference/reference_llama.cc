@@ -241,6 +241,7 @@ double rounded(double value, Rounding rounding) {
       return std::fabs(nearest) < 65520.0 ? nearest : nearest * INFINITY;
     }
     case Rounding::kBF16: return to_digits(value, 8, -133);
+    case Rounding::kFp8: return std::clamp(to_digits(value, 4, -9), -448.0, 448.0);
     case Rounding::kInt8: return value;
   }
   return value;

@@ -14,7 +14,8 @@
 namespace chasqui {
 
 // kInt8: each 64 values of a row become integers of -127 .. 127 times a scale, the largest magnitude / 127.
-enum class Rounding : uint8_t { kExact, kF32, kF16, kBF16, kInt8 };
+// kFp8: e4m3, at most 448.
+enum class Rounding : uint8_t { kExact, kF32, kF16, kBF16, kFp8, kInt8 };
 
 // Where an implementation may store less than double precision. Round to nearest, ties to even, at each point.
 struct RoundingPoints {

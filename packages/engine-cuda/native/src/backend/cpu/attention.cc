@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "../../checkpoint/quant.h"
 #include "../../model/precision.h"
 #include "linear.h"
 
@@ -19,19 +20,26 @@ constexpr int32_t kPagesOfBlock = kAttendBlock / kPageTokens;
 
 int32_t rounded_width(int32_t head_dim) { return (head_dim + kKvTile - 1) / kKvTile * kKvTile; }
 
-int32_t element_bytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
+int32_t element_bytes(KvType type) {
+  switch (type) {
+    case KvType::kF32: return 4;
+    case KvType::kBF16: return 2;
+    case KvType::kFp8: return 1;
+  }
+  return 4;
+}
 
 // Where element i of a line of 16 lies.
-int32_t line_slot(KvElement element, int32_t i) {
-  if (element == kKvF32) return i;
+int32_t line_slot(KvType type, int32_t i) {
+  if (type == KvType::kF32) return i;
   return i < 8 ? 2 * i : 2 * (i - 8) + 1;
 }
 
-void put(void* tile, KvElement element, int64_t index, float value) {
-  if (element == kKvF32) {
-    static_cast<float*>(tile)[index] = value;
-  } else {
-    static_cast<uint16_t*>(tile)[index] = float_to_bf16(value);
+void put(void* tile, KvType type, int64_t index, float value) {
+  switch (type) {
+    case KvType::kF32: static_cast<float*>(tile)[index] = value; break;
+    case KvType::kBF16: static_cast<uint16_t*>(tile)[index] = float_to_bf16(value); break;
+    case KvType::kFp8: static_cast<uint8_t*>(tile)[index] = float_to_e4m3(value); break;
   }
 }
 
@@ -57,10 +65,10 @@ void PagedCache::store(int32_t layer, int32_t page, int32_t head, int32_t slot, 
   const int64_t offset = tile_offset(layer, page, head);
   char* key_tile = keys.as<char>() + offset;
   char* value_tile = values.as<char>() + offset;
-  const int32_t key_slot = line_slot(element, slot);
+  const int32_t key_slot = line_slot(shape.type, slot);
   for (int32_t d = 0; d < shape.head_dim; d++) {
-    put(key_tile, element, static_cast<int64_t>(d) * kKvTile + key_slot, key[d]);
-    put(value_tile, element, static_cast<int64_t>(slot) * width + d / kKvTile * kKvTile + line_slot(element, d % kKvTile),
+    put(key_tile, shape.type, static_cast<int64_t>(d) * kKvTile + key_slot, key[d]);
+    put(value_tile, shape.type, static_cast<int64_t>(slot) * width + d / kKvTile * kKvTile + line_slot(shape.type, d % kKvTile),
         value[d]);
   }
 }
@@ -69,7 +77,7 @@ Status Attention::prepare(const AttendShape& shape, int32_t threads) {
   shape_ = shape;
   width_ = rounded_width(shape.head_dim);
   max_rows_ = std::max(kAttendRowsAtOnce, group());
-  scratch_floats_ = static_cast<int64_t>(max_rows_) * (width_ + kAttendBlock + 2 * (width_ + 2));
+  scratch_floats_ = static_cast<int64_t>(max_rows_) * (width_ + kAttendBlock + 2 * (width_ + 2)) + kAttendBlock * width_;
   return scratch_.claim(scratch_floats_ * threads * static_cast<int64_t>(sizeof(float)), "attention");
 }
 
@@ -84,7 +92,8 @@ Attention::Scratch Attention::scratch_of(int32_t thread) const {
   float* scores = memory + rows * width_;
   float* segment = scores + rows * kAttendBlock;
   float* total = segment + rows * (width_ + 2);
-  return {memory, scores, state_at(segment, max_rows_), state_at(total, max_rows_)};
+  char* keys = reinterpret_cast<char*>(total + rows * (width_ + 2));
+  return {memory, scores, keys, state_at(segment, max_rows_), state_at(total, max_rows_)};
 }
 
 Status Attention::plan(const std::vector<BatchSpan>& spans) {
@@ -208,6 +217,21 @@ void Attention::attend_segment(const Kernels& kernels, const PagedCache& cache, 
       const int64_t offset = cache.tile_offset(layer, span.pages[start / kPageTokens + i], task.kv_head);
       keys[i] = cache.keys.as<char>() + offset;
       values[i] = cache.values.as<char>() + offset;
+      if (cache.shape.type != KvType::kFp8) continue;
+      // Pages lie anywhere: the next one is asked for while this one is expanded.
+      if (i + 1 < n_pages) {
+        const int64_t next = cache.tile_offset(layer, span.pages[start / kPageTokens + i + 1], task.kv_head);
+        for (int64_t byte = 0; byte < cache.tile_bytes; byte += 64) {
+          __builtin_prefetch(cache.keys.as<char>() + next + byte);
+          __builtin_prefetch(cache.values.as<char>() + next + byte);
+        }
+      }
+      char* key_lines = scratch.keys + 2 * i * cache.tile_bytes;
+      char* value_lines = key_lines + 2 * kPagesOfBlock * cache.tile_bytes;
+      kernels.expand_kv(keys[i], cache.tile_bytes / kKvTile, key_lines);
+      kernels.expand_kv(values[i], cache.tile_bytes / kKvTile, value_lines);
+      keys[i] = key_lines;
+      values[i] = value_lines;
     }
     attend_block(kernels, span, task, start, keys, values, cache.element, scratch);
   }

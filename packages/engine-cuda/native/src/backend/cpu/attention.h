@@ -6,7 +6,9 @@
 // new token, long context) or done one after the other (prefill).
 //
 // Layout: [layer][page][kv_head], for keys a tile of (head_dim, 16 positions), for values a tile of (16 positions,
-// head_dim rounded up to 16). In bf16 each line of 16 is stored as 0, 8, 1, 9, ... (see kernels.h).
+// head_dim rounded up to 16). In bf16 each line of 16 is stored as 0, 8, 1, 9, ... (see kernels.h). In fp8 keys and values
+// are e4m3 codes (to nearest, no scale, at most 448) in the same order; a block of them is expanded to bf16, exactly, and
+// attended as such: the result has the bits of a bf16 cache that holds the rounded values.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +27,7 @@ constexpr int32_t kAttendRowsAtOnce = 64;
 
 struct PagedCache final : KvCache {
   KvShape shape;
-  KvElement element = kKvBF16;
+  KvElement element = kKvBF16;  // as the kernels take it
   int32_t width = 0;        // head_dim rounded up to kKvTile
   int64_t tile_bytes = 0;   // keys (or values) of one page and head
   Memory keys;              // (n_layers, n_pages, n_kv_heads, head_dim -> width, 16)
@@ -84,6 +86,7 @@ class Attention {
   struct Scratch {
     float* q;       // packed rows, (head_dim, rows) by blocks
     float* scores;  // (rows, kAttendBlock)
+    char* keys;     // a block of an fp8 cache in bf16, and its values behind it
     AttendState segment;
     AttendState total;
   };

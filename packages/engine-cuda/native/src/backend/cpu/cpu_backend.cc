@@ -38,6 +38,7 @@ class CpuBackend final : public Backend {
 
   const char* device() const override { return device_.c_str(); }
   DeviceMemory memory() const override { return machine_memory(); }
+  Status supports(const WorkShape&, KvType) const override { return {}; }
   bool batch_independent() const override { return true; }  // see kernels.h: one order for every sum
 
   int64_t embedding_bytes(const MatrixView&) const override { return 0; }  // read where it is
@@ -206,10 +207,11 @@ void CpuBackend::product(CpuWorkspace& work, const PanelLinear& linear, const Cp
   float* sums = work.sums.as<float>();
   const bool adapted = work.low_rank.begin(linear, work.row_adapters);
   if (adapted) {
-    const PackedRows floats = pack_rows(pool_, kernels_, kernels_.in_float[kWeightF32], work, linear.in, rows, norm, row_of);
+    const PackedRows floats = pack_rows(pool_, kernels_, kernels_.in_float[kWeightF32], work, linear.in, rows, norm, nullptr, row_of);
     work.low_rank.shrink(pool_, kernels_, floats, sums);
   }
-  const PackedRows packed = pack_rows(pool_, kernels_, product_of(kernels_, linear, rows), work, linear.in, rows, norm, row_of);
+  const PackedRows packed =
+      pack_rows(pool_, kernels_, product_of(kernels_, linear, rows), work, linear.in, rows, norm, linear.order(), row_of);
   if (!adapted) return multiply(pool_, kernels_, linear, packed, sums, done);
   multiply(pool_, kernels_, linear, packed, sums, [&](int32_t row, int64_t panel, const float* given) {
     float own[2 * kPanel];
@@ -316,7 +318,7 @@ void CpuBackend::head(Workspace& workspace, const Norm& norm, const Linear& head
   const auto& linear = static_cast<const PanelLinear&>(head);
   const int64_t dim = work.shape.dim;
   const PackedRows packed =
-      pack_rows(pool_, kernels_, product_of(kernels_, linear, count), work, dim, count, static_cast<const CpuNorm*>(&norm),
+      pack_rows(pool_, kernels_, product_of(kernels_, linear, count), work, dim, count, static_cast<const CpuNorm*>(&norm), linear.order(),
                 [&](int32_t i) { return work.x.as<float>() + work.wanted[static_cast<size_t>(first + i)] * dim; });
   float* logits = work.logits.as<float>();
   multiply(pool_, kernels_, linear, packed, work.sums.as<float>(),

@@ -56,6 +56,7 @@ void complete(Kernels* kernels) {
     floats.rows = kernels->tile_rows;
     floats.unpack = nullptr;
     for (int32_t rows = 1; rows <= floats.rows; rows++) floats.tile[rows] = kernels->tile[type][rows];
+    std::memcpy(floats.quant, kernels->quant_tile, sizeof floats.quant);
     if (kernels->few[type].rows > 0) continue;
     if (kernels->unpack[type] != nullptr && kernels->few[kWeightBF16].input == kInputBF16) {
       kernels->few[type] = through_bf16(kernels->few[kWeightBF16], kernels->unpack[type]);

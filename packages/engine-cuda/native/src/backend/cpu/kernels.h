@@ -52,6 +52,9 @@ struct Product {
   int32_t rows;   // most rows of a tile
   Unpack unpack;  // tiles work on what it makes of a stretch of a panel; null: on the panel itself
   Tile tile[kMaxTileRows + 1];
+  // Panels of quantised checkpoints. Tiles work on what the unpack makes of their codes; null: on the codes.
+  QuantUnpack quant_unpack[kPanelCodes];
+  QuantTile quant[kPanelCodes][kMaxTileRows + 1];
 };
 
 // s (rows, lds)[.., 16 * n_pages] = q (head_dim, rows) against the keys of whole pages, each (head_dim, 16). The values of
@@ -62,6 +65,9 @@ using Scores = void (*)(const float* q, int32_t head_dim, const void* const* pag
 // o (rows, ldo)[.., 0..width-1] += p (rows, ldp)[.., 0..n_keys-1] * values, pages of (16, width), width % 16 == 0
 using Mix = void (*)(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o,
                      int64_t ldo);
+
+// Lines of 16 codes of e4m3 as lines of bf16 in the same order: exact. n is the number of lines.
+using ExpandKv = void (*)(const void* codes, int64_t n, void* lines);
 
 struct Kernels {
   const char* name;
@@ -76,6 +82,7 @@ struct Kernels {
   PackRow pack[kInputTypes];
   Scores scores[kKvElements][kMaxTileRows + 1];         // [element][rows]
   Mix mix[kKvElements][kMaxTileRows + 1];               // [element][rows]
+  ExpandKv expand_kv;
   // sum of x[i]^2
   float (*sum_squares)(const float* x, int64_t n);
   // out[i] = silu(gate[i]) * up[i], i < 32

@@ -113,8 +113,11 @@ void int4_to_int8(const void* panel, int64_t k, void* block) {
   }
 }
 
+#include "quant_panel_amx_body.h"
+
 template <int kRows>
 void add_tiles(Kernels* kernels) {
+  add_quant_tiles<kRows>(&kernels->many[kWeightBF16], &kernels->many[kWeightInt8]);
   kernels->many[kWeightBF16].tile[kRows] = bf16_tile<kRows>;
   kernels->many[kWeightInt8].tile[kRows] = int8_tile<kInt8Scheme.group, kRows>;
   kernels->many[kWeightInt4].tile[kRows] = int8_tile<kInt4Scheme.group, kRows>;
@@ -138,6 +141,7 @@ Kernels make(const Kernels& narrow, const char* name) {
   bf16->rows = kRowsOfTile;
   bf16->unpack = nullptr;
   kernels.few[kWeightBF16] = *bf16;
+  kernels.many[kWeightInt8].quant_unpack[kCodeInt4] = unpack_int4_codes;
   for (int type = kWeightInt8; type <= kWeightInt4; type++) {
     Product* product = &kernels.many[type];
     product->input = kInputInt8;

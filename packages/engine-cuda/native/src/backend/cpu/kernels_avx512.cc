@@ -29,11 +29,35 @@ inline __attribute__((always_inline)) Vec load_half(const uint16_t* p) {
 #define CHASQUI_NO_ATTENTION
 #include "kernels_body.h"
 
+// Codes as lanes of 16 bits: e4m3 in the places of bf16, 120 added to the exponent; subnormal codes, rare in keys and
+// values, from a table.
+void expand_kv(const void* codes, int64_t n, void* lines) {
+  const __m512i places = _mm512_set1_epi16(static_cast<short>(0x87f0)), exponent = _mm512_set1_epi16(0x3c00);
+  // 0 .. 7 times 2^-9
+  const __m512i small = _mm512_broadcast_i32x4(_mm_setr_epi16(0, 0x3b00, 0x3b80, 0x3bc0, 0x3c00, 0x3c20, 0x3c40, 0x3c60));
+  const auto* from = static_cast<const char*>(codes);
+  auto* to = static_cast<char*>(lines);
+  for (int64_t line = 0; line < n; line += 2, from += 2 * kKvTile, to += 4 * kKvTile) {
+    const __mmask32 mask = line + 1 < n ? 0xffffffff : 0xffff;
+    const __m512i upper = _mm512_slli_epi16(_mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, from)), 8);
+    const __m512i bits = _mm512_and_si512(_mm512_srai_epi16(upper, 4), places);
+    __m512i value = _mm512_add_epi16(bits, exponent);
+    const __mmask32 is_subnormal = _mm512_testn_epi16_mask(upper, _mm512_set1_epi16(0x7800));
+    if (__builtin_expect(is_subnormal != 0, 0)) {
+      const __m512i digits = _mm512_and_si512(_mm512_srli_epi16(upper, 8), _mm512_set1_epi16(7));
+      const __m512i magnitude = _mm512_mask_permutexvar_epi16(value, is_subnormal, digits, small);
+      value = _mm512_ternarylogic_epi32(upper, _mm512_set1_epi16(static_cast<short>(0x8000)), magnitude, 0xea);
+    }
+    _mm512_mask_storeu_epi16(to, mask, value);
+  }
+}
+
 Kernels make(const Kernels& narrow) {
   Kernels kernels = narrow;
   kernels.name = "AVX-512";
   for (int type = 0; type < kWeightTypes; type++) kernels.few[type] = {};
   add_linear(&kernels);
+  kernels.expand_kv = expand_kv;
   complete(&kernels);
   return kernels;
 }

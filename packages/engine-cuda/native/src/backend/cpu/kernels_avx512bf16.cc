@@ -2,6 +2,7 @@
 // times as many products as float multiply-adds. Panels are multiplied as they are stored; integers are turned from
 // signed to unsigned on the way (vpdpbusd wants one of each), which the sum of the input row takes back.
 #include "kernels.h"
+#include "quant_panel_avx512bf16.h"
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512BF16__) && defined(__AVX512VNNI__)
 #include <immintrin.h>
@@ -229,6 +230,7 @@ Kernels make(const Kernels& floats) {
     product->unpack = nullptr;
     kernels.many[type] = *product;
   }
+  add_quant_products(&kernels);
   kernels.pack[kInputBF16] = pack_bf16;
   kernels.pack[kInputInt8] = pack_int8;
   complete(&kernels);

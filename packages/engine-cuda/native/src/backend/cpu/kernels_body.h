@@ -238,6 +238,24 @@ struct KvLineBF16 {
   }
 };
 
+// e4m3 in the upper byte of each lane as floats: see Fp8Code.
+CHASQUI_INLINE Vec e4m3_of(IVec upper) { return (Vec)(upper >> 4 & static_cast<int32_t>(0x87f00000)) * all(0x1p120f); }
+
+typedef uint16_t CodePairs __attribute__((vector_size(kLanes * 2)));
+typedef uint32_t Words __attribute__((vector_size(kLanes * 4)));
+
+// Their values have no digits below the upper half, so both fit into the words of a line.
+void expand_kv(const void* codes, int64_t n, void* lines) {
+  const auto* from = static_cast<const char*>(codes);
+  auto* to = static_cast<char*>(lines);
+  for (int64_t line = 0; line < n; line++, from += kKvTile, to += 2 * kKvTile) {
+    CodePairs pairs;
+    __builtin_memcpy(&pairs, from, sizeof pairs);
+    const IVec words = __builtin_convertvector(pairs, IVec);
+    *reinterpret_cast<LooseIVec*>(to) = (IVec)((Words)e4m3_of(words << 24) >> 16) | (IVec)e4m3_of(words << 16);
+  }
+}
+
 template <typename Line, int kRows>
 void scores(const float* q, int32_t head_dim, const void* const* pages, const void* const* value_pages, int32_t n_pages,
             float* s, int64_t lds) {
@@ -360,6 +378,7 @@ void add_attention(Kernels* kernels) {
   kernels->attend_rows = kAttendRows;
   add_attention_rows<KvLineF32, kAttendRows>(kernels->scores[kKvF32], kernels->mix[kKvF32]);
   add_attention_rows<KvLineBF16, kAttendRows>(kernels->scores[kKvBF16], kernels->mix[kKvBF16]);
+  kernels->expand_kv = expand_kv;
   kernels->softmax_block = softmax_block;
 }
 #endif

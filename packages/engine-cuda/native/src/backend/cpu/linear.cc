@@ -228,10 +228,16 @@ void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const Pa
   std::memset(scratch, 0, static_cast<size_t>(blocks.first(last_block) - first_row) * static_cast<size_t>(ldc) * sizeof(float));
   // A panel that is gone through once is read from end to end. Several blocks of rows, and float tiles of more than two
   // rows, go through it more often, and a stretch of it stays in the cache.
-  const bool is_once = blocks.count == 1 && (product.input != kInputF32 || blocks.rows <= 2) && product.unpack == nullptr;
+  const bool is_once = blocks.count == 1 && (product.input != kInputF32 || blocks.rows <= 2) && product.unpack == nullptr &&
+                       product.quant_unpack[kCodeInt4] == nullptr && product.quant_unpack[kCodeFp8] == nullptr;
   const int64_t stretch = is_once ? linear.in : kStretch;
   for (int64_t k = 0; k < linear.in; k += stretch) {
     const int64_t count = std::min(stretch, linear.in - k);
+    const char* codes[kPanelsAtOnce] = {};
+    for (int32_t p = 0; p < panels && linear.quant != nullptr; p++) {
+      const QuantPanel& panel = linear.quant->panels[static_cast<size_t>(first_panel + p)];
+      codes[p] = quant_codes(product, panel, k, count, unpacked + p * kBlockBytes);
+    }
     if (product.unpack != nullptr) {
       for (int32_t p = 0; p < panels; p++) product.unpack(linear.panel(first_panel + p, k), count, unpacked + p * kBlockBytes);
     }
@@ -241,8 +247,8 @@ void multiply_panels(const Kernels& kernels, const PanelLinear& linear, const Pa
       float* sums = scratch + (blocks.first(block) - first_row) * ldc;
       if (linear.quant != nullptr) {
         for (int32_t p = 0; p < panels; p++) {
-          multiply_quant_panel(kernels, linear.quant->panels[static_cast<size_t>(first_panel + p)],
-                               reinterpret_cast<const float*>(a), size, k, count, sums + p * kPanel, ldc);
+          multiply_quant_panel(kernels, product, linear.quant->panels[static_cast<size_t>(first_panel + p)], codes[p], a, size, k,
+                               count, sums + p * kPanel, ldc);
         }
         continue;
       }

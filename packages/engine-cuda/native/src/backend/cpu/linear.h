@@ -42,6 +42,9 @@ struct PanelLinear final : Linear {
   std::vector<int64_t> part_rows;      // outputs of each part
   std::map<int32_t, std::unique_ptr<Adaptation>> adaptations;  // what adapters add, by their numbers
 
+  // (in): the input of each step of the panels; null: as they come.
+  const int32_t* order() const { return quant != nullptr ? quant->order : nullptr; }
+
   // Panel `index` from step k on; k is a multiple of `group`.
   const char* panel(int64_t index, int64_t k) const {
     return data.as<char>() + index * panel_bytes + k / group * group_bytes;
@@ -88,9 +91,9 @@ struct RowBlocks {
   }
 };
 
-// How `rows` rows are multiplied with a layer. Panels of checkpoints' own formats are multiplied in float.
+// How `rows` rows are multiplied with a layer.
 inline const Product& product_of(const Kernels& kernels, const PanelLinear& linear, int32_t rows) {
-  if (linear.quant != nullptr) return kernels.in_float[kWeightF32];
+  if (linear.quant != nullptr) return quant_product(kernels, linear.in_float ? kInputF32 : linear.quant->input, rows);
   if (linear.in_float) return kernels.in_float[linear.type];
   return rows <= kernels.few[linear.type].rows ? kernels.few[linear.type] : kernels.many[linear.type];
 }

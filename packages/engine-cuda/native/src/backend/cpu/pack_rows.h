@@ -22,20 +22,28 @@ void each_row(ThreadPool& pool, int32_t rows, int64_t nanoseconds_of_row, const 
   });
 }
 
-// row_of(i) gives the i-th row, (in). The result lies in `work` until the next call.
+// row_of(i) gives the i-th row, (in), `order` the input of each step (null: as they come). The result lies in `work` until
+// the next call.
 template <typename RowOf>
 PackedRows pack_rows(ThreadPool& pool, const Kernels& kernels, const Product& product, CpuWorkspace& work, int64_t in,
-                     int32_t rows, const CpuNorm* norm, const RowOf& row_of) {
+                     int32_t rows, const CpuNorm* norm, const int32_t* order, const RowOf& row_of) {
   const PackedRows packed{&product, RowBlocks(rows, product.rows), work.packed.as<char>()};
   const PackRow pack_row = kernels.pack[product.input];
   each_row(pool, rows, in / 2, [&](int32_t row, int32_t thread) {
     const float* from = row_of(row);
+    float* normed = work.rows_of_threads.as<float>() + thread * work.widest();
     if (norm != nullptr) {
-      float* normed = work.rows_of_threads.as<float>() + thread * work.widest();
       const double mean = static_cast<double>(kernels.sum_squares(from, in)) / static_cast<double>(in);
       const float scale = static_cast<float>(1.0 / std::sqrt(mean + norm->eps));
       const float* weight = norm->weight.data();
-      for (int64_t k = 0; k < in; k++) normed[k] = from[k] * scale * weight[k];
+      if (order != nullptr) {
+        for (int64_t k = 0; k < in; k++) normed[k] = from[order[k]] * scale * weight[order[k]];
+      } else {
+        for (int64_t k = 0; k < in; k++) normed[k] = from[k] * scale * weight[k];
+      }
+      from = normed;
+    } else if (order != nullptr) {
+      for (int64_t k = 0; k < in; k++) normed[k] = from[order[k]];
       from = normed;
     }
     const int32_t block = packed.blocks.of(row);

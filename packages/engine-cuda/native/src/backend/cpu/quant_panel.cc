@@ -29,7 +29,9 @@ struct PanelForm {
   QuantKind kind = QuantKind::kInt4;
   int64_t group = 1;
   int64_t groups = 1;
-  int64_t run = 0;  // 0: each step has a scale of its own
+  PanelCode code = kCodeTable4;
+  int64_t run = 0;          // 0: each step has a scale of its own
+  bool is_ordered = false;  // each step may need a scale of its own
   ScaleType scale = kScaleF32;
   bool has_zeros = false;
   int64_t code_bytes = 0;  // of a panel, as the two below
@@ -44,6 +46,8 @@ bool becomes_quantised(const MatrixView& part, WeightFormat format) {
   return part.quant == nullptr && (format == WeightFormat::kNf4 || format == WeightFormat::kFp8);
 }
 
+int64_t bytes_of_step(PanelCode code) { return code == kCodeTable4 || code == kCodeInt4 ? 16 : 32; }
+
 bool has_four_bits(QuantKind kind) { return kind == QuantKind::kInt4 || kind == QuantKind::kTable4; }
 
 PanelForm plain_form(WeightType type, int64_t in) {
@@ -54,29 +58,39 @@ PanelForm plain_form(WeightType type, int64_t in) {
   return form;
 }
 
+// Integers of four bits are stored for 8 bit products where whole input groups share a scale.
+PanelCode code_of(QuantKind kind, int64_t group, int64_t groups) {
+  switch (kind) {
+    case QuantKind::kInt8: return kCodeInt8;
+    case QuantKind::kFp8: return kCodeFp8;
+    case QuantKind::kTable4: return kCodeTable4;
+    case QuantKind::kInt4: break;
+  }
+  return groups == 1 || group % kInputGroup == 0 ? kCodeInt4 : kCodeTable4;
+}
+
 PanelForm form_of(const MatrixView& part, WeightFormat format) {
   const int64_t in = part.cols;
   if (part.quant == nullptr && !becomes_quantised(part, format)) return plain_form(weight_type({part}, format), in);
   PanelForm form;
-  bool is_ordered = false;
   if (part.quant != nullptr) {
     form.kind = part.quant->kind;
     form.group = part.quant->group;
     form.scale = static_cast<ScaleType>(part.quant->scale);
     form.has_zeros = part.quant->has_zeros;
-    is_ordered = part.quant->is_ordered;
+    form.is_ordered = part.quant->is_ordered;
   } else {
     form.kind = format == WeightFormat::kNf4 ? QuantKind::kTable4 : QuantKind::kFp8;
     form.group = format == WeightFormat::kNf4 ? kNf4Block : in;
   }
   form.groups = (in + form.group - 1) / form.group;
+  form.code = code_of(form.kind, form.group, form.groups);
   form.run = form.groups == 1 ? kRun : std::gcd(form.group, kRun);
-  if (is_ordered || form.run < kShortestRun) form.run = 0;
-  const int64_t steps = has_four_bits(form.kind) ? 4 : 2;
-  form.code_bytes = (in + steps - 1) / steps * kUnit;
+  if (form.run < kShortestRun) form.run = 0;
+  form.code_bytes = (in + kCodeSteps - 1) / kCodeSteps * kCodeSteps * bytes_of_step(form.code);
   form.scale_bytes = form.groups * kPanel * (form.scale == kScaleF32 ? 4 : 2);
   form.zero_bytes = form.has_zeros ? padded(form.groups * kPanel) : 0;
-  form.shared_bytes = (has_four_bits(form.kind) ? kUnit : 0) + (form.run == 0 ? padded(in * 4) : 0);
+  form.shared_bytes = (has_four_bits(form.kind) ? kUnit : 0) + (form.run == 0 || form.is_ordered ? padded(in * 4) : 0);
   return form;
 }
 
@@ -89,7 +103,8 @@ struct Part {
   PanelForm form;
   QuantMatrix matrix;            // of a quantised part
   std::vector<int32_t> place;    // (in): which code of a row belongs to an input; empty: its own number
-  const float* table = nullptr;  // the two are in QuantPanels::data
+  const float* table = nullptr;  // the three are in QuantPanels::data
+  int32_t* by_step = nullptr;    // (in): the order of the inputs, or the group of each step
   const int32_t* group_of = nullptr;
 };
 
@@ -104,7 +119,7 @@ int64_t part_of_panel(const PanelRows& rows, const std::vector<MatrixView>& part
   return only - parts.data();
 }
 
-// Reads or makes the codes of a part, and lays its table and the groups of its steps into `memory`.
+// Reads or makes the codes of a part, and lays its table into `memory`.
 Status unpack_part(WeightFormat format, ThreadPool& pool, char* memory, Part* part) {
   const MatrixView& view = *part->view;
   QuantMatrix& matrix = part->matrix;
@@ -128,23 +143,52 @@ Status unpack_part(WeightFormat format, ThreadPool& pool, char* memory, Part* pa
     part->table = table;
     memory += kUnit;
   }
-  if (part->form.run > 0) return {};
-  auto* group_of = reinterpret_cast<int32_t*>(memory);
-  if (!matrix.order.empty()) part->place.resize(static_cast<size_t>(view.cols));
-  for (int64_t j = 0; j < view.cols; j++) {
-    const int32_t input = matrix.order.empty() ? static_cast<int32_t>(j) : matrix.order[static_cast<size_t>(j)];
-    group_of[input] = static_cast<int32_t>(j / matrix.group);
-    if (!matrix.order.empty()) part->place[static_cast<size_t>(input)] = static_cast<int32_t>(j);
-  }
-  part->group_of = group_of;
+  if (part->form.shared_bytes > 0) part->by_step = reinterpret_cast<int32_t*>(memory);
   return {};
 }
+
+// Whether all parts order their inputs alike: then the inputs are brought into that order instead of the codes.
+bool share_order(const std::vector<Part>& parts) {
+  for (const Part& part : parts) {
+    if (part.form.is_plain || part.form.run == 0 || part.matrix.order != parts.front().matrix.order) return false;
+  }
+  return true;
+}
+
+// Codes stay in their own order, or go to their inputs, and then each step needs the group that it belongs to.
+void place_steps(bool is_shared, Part* part) {
+  const QuantMatrix& matrix = part->matrix;
+  if (part->form.is_plain || (part->form.run > 0 && (is_shared || matrix.order.empty()))) return;
+  part->form.run = 0;
+  if (!matrix.order.empty()) part->place.resize(static_cast<size_t>(matrix.cols));
+  for (int64_t j = 0; j < matrix.cols; j++) {
+    const int32_t input = matrix.order.empty() ? static_cast<int32_t>(j) : matrix.order[static_cast<size_t>(j)];
+    part->by_step[input] = static_cast<int32_t>(j / matrix.group);
+    if (!matrix.order.empty()) part->place[static_cast<size_t>(input)] = static_cast<int32_t>(j);
+  }
+  part->group_of = part->by_step;
+}
+
+// The bit of a unit where a code begins, its word counted in.
+int64_t bit_of(PanelCode code, int64_t step, int32_t column) {
+  const int64_t lane = column % 16 * 32;
+  const int64_t half = column / 16;
+  switch (code) {
+    case kCodeTable4: return lane + 4 * (step % 2 * 4 + step / 2 * 2 + half);
+    case kCodeFp8: return lane + 8 * (step * 2 + half);
+    case kCodeInt4: return half * 512 + lane + 4 * (step % 4 * 2 + step / 4);
+    default: return half * 512 + lane + 8 * step;
+  }
+}
+
+int64_t steps_of_unit(PanelCode code) { return (code == kCodeInt4 || code == kCodeInt8 ? 128 : 64) / bytes_of_step(code); }
 
 // Codes of one panel into zeroed units. False for a code that is no number.
 bool fill_codes(const Part& part, const PanelRows& rows, char* codes) {
   const QuantMatrix& matrix = part.matrix;
+  const PanelCode code = part.form.code;
   const bool nibbles = has_four_bits(matrix.kind);
-  const int64_t steps = nibbles ? 4 : 2;
+  const int64_t steps = steps_of_unit(code);
   auto* words = reinterpret_cast<uint32_t*>(codes);
   bool are_numbers = true;
   for (int32_t column = 0; column < kPanel; column++) {
@@ -152,10 +196,10 @@ bool fill_codes(const Part& part, const PanelRows& rows, char* codes) {
     const uint8_t* row = matrix.codes.get() + rows.row[column] * matrix.row_bytes();
     for (int64_t k = 0; k < matrix.cols; k++) {
       const int64_t j = part.place.empty() ? k : part.place[static_cast<size_t>(k)];
-      const uint32_t code = nibbles ? row[j / 2] >> (j % 2 == 0 ? 0 : 4) & 15u : row[j];
-      if (matrix.kind == QuantKind::kFp8 && (code & 0x7f) == 0x7f) are_numbers = false;
-      const int64_t field = k % steps * 2 + column / 16;
-      words[k / steps * 16 + column % 16] |= code << field * (nibbles ? 4 : 8);
+      const uint32_t value = nibbles ? row[j / 2] >> (j % 2 == 0 ? 0 : 4) & 15u : row[j];
+      if (matrix.kind == QuantKind::kFp8 && (value & 0x7f) == 0x7f) are_numbers = false;
+      const int64_t bit = k / steps * steps * bytes_of_step(code) * 8 + bit_of(code, k % steps, column);
+      words[bit / 32] |= value << bit % 32;
     }
   }
   return are_numbers;
@@ -180,8 +224,8 @@ void fill_lines(const Part& part, const PanelRows& rows, char* scales, int8_t* z
   }
 }
 
-// A panel of rows of several parts, as floats.
-void fill_floats(const std::vector<Part>& parts, const PanelRows& rows, int64_t in, float* panel) {
+// A panel of rows of several parts, as floats; `order` is the input of each step, or null.
+void fill_floats(const std::vector<Part>& parts, const PanelRows& rows, int64_t in, const int32_t* order, float* panel) {
   std::vector<float> values(static_cast<size_t>(in));
   for (int32_t column = 0; column < kPanel; column++) {
     const MatrixView* view = rows.part[column];
@@ -193,18 +237,18 @@ void fill_floats(const std::vector<Part>& parts, const PanelRows& rows, int64_t 
     } else {
       dequantise_row(part.matrix, rows.row[column], values.data());
     }
-    for (int64_t k = 0; k < in; k++) panel[k * kPanel + column] = values[static_cast<size_t>(k)];
+    for (int64_t k = 0; k < in; k++) panel[k * kPanel + column] = values[static_cast<size_t>(order != nullptr ? order[k] : k)];
   }
 }
 
 // One panel at `memory`. False for a code that is no number.
 bool fill_one(const std::vector<Part>& parts, const PanelRows& rows, int64_t only, const PanelForm& form, int64_t in,
-              char* memory, QuantPanel* panel) {
+              const int32_t* order, char* memory, QuantPanel* panel) {
   panel->codes = memory;
   panel->is_plain = form.is_plain;
   panel->plain = form.plain;
   if (only < 0) {
-    fill_floats(parts, rows, in, reinterpret_cast<float*>(memory));
+    fill_floats(parts, rows, in, order, reinterpret_cast<float*>(memory));
     return true;
   }
   if (form.is_plain) {
@@ -212,18 +256,37 @@ bool fill_one(const std::vector<Part>& parts, const PanelRows& rows, int64_t onl
     return true;
   }
   const Part& part = parts[static_cast<size_t>(only)];
-  const QuantKind kind = part.matrix.kind;
-  panel->code = has_four_bits(kind) ? kCodeTable4 : kind == QuantKind::kInt8 ? kCodeInt8 : kCodeFp8;
+  panel->code = form.code;
   panel->scale_type = form.scale;
   panel->group = static_cast<int32_t>(form.group);
   panel->run = static_cast<int32_t>(form.run);
-  panel->scales = memory + form.code_bytes;
-  auto* zeros = reinterpret_cast<int8_t*>(memory + form.code_bytes + form.scale_bytes);
+  // Codes come last: who runs ahead of them at the end of a panel finds the next panel's scales.
+  panel->scales = memory;
+  auto* zeros = reinterpret_cast<int8_t*>(memory + form.scale_bytes);
+  panel->codes = memory + form.scale_bytes + form.zero_bytes;
   panel->zeros = part.matrix.zeros.empty() ? nullptr : zeros;
   panel->group_of = part.group_of;
   panel->table = part.table;
-  fill_lines(part, rows, memory + form.code_bytes, zeros);
-  return fill_codes(part, rows, memory);
+  fill_lines(part, rows, memory, zeros);
+  return fill_codes(part, rows, memory + form.scale_bytes + form.zero_bytes);
+}
+
+// What a panel can be multiplied with at best.
+InputType best_input(const QuantPanel& panel, int64_t in) {
+  if (panel.is_plain) return panel.plain == kWeightBF16 ? kInputBF16 : kInputF32;
+  if (panel.group_of != nullptr) return kInputF32;
+  if (panel.code == kCodeInt4 || panel.code == kCodeInt8) {
+    return panel.group >= in || panel.group % kInputGroup == 0 ? kInputInt8 : kInputF32;
+  }
+  return panel.zeros == nullptr && panel.run % kBlockSteps == 0 ? kInputBF16 : kInputF32;
+}
+
+InputType best_input(const std::vector<QuantPanel>& panels, int64_t in) {
+  const InputType first = best_input(panels.front(), in);
+  for (const QuantPanel& panel : panels) {
+    if (best_input(panel, in) != first) return kInputF32;
+  }
+  return first;
 }
 
 Status no_number() {
@@ -275,24 +338,53 @@ Status make_quant_panels(const std::vector<MatrixView>& views, LinearLayout layo
     if (Status status = unpack_part(format, pool, made->data.as<char>() + shared, &part); !status.ok()) return status;
     shared += part.form.shared_bytes;
   }
+  const bool is_shared = share_order(parts);
+  for (Part& part : parts) place_steps(is_shared, &part);
+  if (const std::vector<int32_t>& order = parts.front().matrix.order; is_shared && !order.empty()) {
+    std::copy(order.begin(), order.end(), parts.front().by_step);
+    made->order = parts.front().by_step;
+  }
   made->panels.resize(static_cast<size_t>(n_panels));
   std::atomic<bool> are_numbers{true};
   pool.run(static_cast<int32_t>(n_panels), [&](int32_t p, int32_t) {
     const size_t i = static_cast<size_t>(p);
     const PanelForm& form = only[i] < 0 ? floats : parts[static_cast<size_t>(only[i])].form;
-    if (!fill_one(parts, rows_of_panel(views, layout, p), only[i], form, in, made->data.as<char>() + offsets[i],
-                  &made->panels[i])) {
+    if (!fill_one(parts, rows_of_panel(views, layout, p), only[i], form, in, made->order,
+                  made->data.as<char>() + offsets[i], &made->panels[i])) {
       are_numbers = false;
     }
   });
-  return are_numbers ? Status{} : no_number();
+  if (!are_numbers) return no_number();
+  made->input = best_input(made->panels, in);
+  return {};
 }
 
-void multiply_quant_panel(const Kernels& kernels, const QuantPanel& panel, const float* a, int32_t rows, int64_t first,
-                          int64_t k, float* c, int64_t ldc) {
-  if (!panel.is_plain) return kernels.quant_tile[panel.code][rows](panel, a, first, k, c, ldc);
-  const StepGroup group = step_group(static_cast<WeightType>(panel.plain));
-  kernels.tile[panel.plain][rows](a, panel.codes + first / group.steps * group.bytes, k, c, ldc);
+const Product& quant_product(const Kernels& kernels, InputType input, int32_t rows) {
+  const Product& floats = kernels.in_float[kWeightF32];
+  if (input == kInputF32) return floats;
+  const WeightType type = input == kInputInt8 ? kWeightInt8 : kWeightBF16;
+  const Product& product = rows <= kernels.few[type].rows ? kernels.few[type] : kernels.many[type];
+  return product.input == input ? product : floats;
+}
+
+const char* quant_codes(const Product& product, const QuantPanel& panel, int64_t first, int64_t k, char* block) {
+  if (panel.is_plain) {
+    const StepGroup group = step_group(static_cast<WeightType>(panel.plain));
+    return panel.codes + first / group.steps * group.bytes;
+  }
+  const char* codes = panel.codes + first * bytes_of_step(panel.code);
+  if (product.quant_unpack[panel.code] == nullptr) return codes;
+  product.quant_unpack[panel.code](panel, codes, k, block);
+  return block;
+}
+
+void multiply_quant_panel(const Kernels& kernels, const Product& product, const QuantPanel& panel, const char* codes,
+                          const char* a, int32_t rows, int64_t first, int64_t k, float* c, int64_t ldc) {
+  if (panel.is_plain) {
+    const Tile tile = product.input == kInputF32 ? kernels.tile[panel.plain][rows] : product.tile[rows];
+    return tile(a, codes, k, c, ldc);
+  }
+  product.quant[panel.code][rows](panel, codes, a, first, k, c, ldc);
 }
 
 }  // namespace chasqui::cpu

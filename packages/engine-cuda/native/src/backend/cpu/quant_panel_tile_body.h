@@ -41,35 +41,46 @@ struct Table16 {
 };
 #endif
 
-// Decoders: field 2 * step + half of each word as a float.
+CHASQUI_INLINE IVec code_words(const char* at) { return *reinterpret_cast<const LooseIVec*>(at); }
+
+// Decoders: kLanes outputs from `lane` on, of the lower or upper sixteen, at a step of a unit.
 struct Table4Code {
-  static constexpr int kSteps = 4;
+  static constexpr int kSteps = 4, kUnit = 64;
   Table16 table;
   CHASQUI_INLINE explicit Table4Code(const QuantPanel& panel) : table(panel.table) {}
-  template <int kField>
-  CHASQUI_INLINE Vec get(IVec words) const {
-    return table.at((IVec)((UVec)words >> 4 * kField));
+  template <int kStep, int kHalf>
+  CHASQUI_INLINE Vec get(const char* unit, int lane) const {
+    return table.at((IVec)((UVec)code_words(unit + lane * 4) >> 4 * (kStep % 2 * 4 + kStep / 2 * 2 + kHalf)));
+  }
+};
+
+struct Int4Code {
+  static constexpr int kSteps = 8, kUnit = 128;
+  Table16 table;
+  CHASQUI_INLINE explicit Int4Code(const QuantPanel& panel) : table(panel.table) {}
+  template <int kStep, int kHalf>
+  CHASQUI_INLINE Vec get(const char* unit, int lane) const {
+    return table.at((IVec)((UVec)code_words(unit + kHalf * 64 + lane * 4) >> 4 * (kStep % 4 * 2 + kStep / 4)));
   }
 };
 
 struct Int8Code {
-  static constexpr int kSteps = 2;
+  static constexpr int kSteps = 4, kUnit = 128;
   CHASQUI_INLINE explicit Int8Code(const QuantPanel&) {}
-  template <int kField>
-  CHASQUI_INLINE Vec get(IVec words) const {
-    return __builtin_convertvector(words << (24 - 8 * kField) >> 24, Vec);
+  template <int kStep, int kHalf>
+  CHASQUI_INLINE Vec get(const char* unit, int lane) const {
+    return __builtin_convertvector(code_words(unit + kHalf * 64 + lane * 4) << (24 - 8 * kStep) >> 24, Vec);
   }
 };
 
 // e4m3fn: its bits, moved to the place of a float's, read as a number 2^120 too small, subnormal ones too.
 struct Fp8Code {
-  static constexpr int kSteps = 2;
+  static constexpr int kSteps = 2, kUnit = 64;
   CHASQUI_INLINE explicit Fp8Code(const QuantPanel&) {}
-  template <int kField>
-  CHASQUI_INLINE Vec get(IVec words) const {
-    const IVec top = words << (24 - 8 * kField);
-    const IVec bits = (top >> 4 & 0x07f00000) | (top & static_cast<int32_t>(0x80000000));
-    return (Vec)bits * all(0x1p120f);
+  template <int kStep, int kHalf>
+  CHASQUI_INLINE Vec get(const char* unit, int lane) const {
+    const IVec top = code_words(unit + lane * 4) << (24 - 8 * (2 * kStep + kHalf));
+    return (Vec)(top >> 4 & static_cast<int32_t>(0x87f00000)) * all(0x1p120f);  // the sign has been spread over what is cut off
   }
 };
 
@@ -102,9 +113,8 @@ CHASQUI_INLINE void panel_steps(const Code& code, const float* a, const char* un
     if (kStep >= steps) return;
     for (int g = 0; g < kSpan; g++) {
       asm("" : "+r"(a), "+r"(unit));  // see tile_step; the words are read again rather than kept
-      const IVec words = *reinterpret_cast<const LooseIVec*>(unit + (group + g) * kLanes * 4);
-      Vec low = code.template get<2 * kStep>(words);
-      Vec high = code.template get<2 * kStep + 1>(words);
+      Vec low = code.template get<kStep, 0>(unit, (group + g) * kLanes);
+      Vec high = code.template get<kStep, 1>(unit, (group + g) * kLanes);
       if constexpr (kZeros) {
         low -= zeros.at[g][0];
         high -= zeros.at[g][1];
@@ -122,8 +132,8 @@ CHASQUI_INLINE void panel_steps(const Code& code, const float* a, const char* un
 
 // One run of steps of one group: c += scale * (a * (values - zeros)).
 template <typename Code, int kRows, int kSpan, bool kZeros>
-CHASQUI_INLINE void panel_run(const QuantPanel& panel, const float* a, int64_t first, int64_t k, float* c, int64_t ldc,
-                              int group) {
+CHASQUI_INLINE void panel_run(const QuantPanel& panel, const char* unit, const float* a, int64_t first, int64_t k, float* c,
+                              int64_t ldc, int group) {
   const Code code(panel);
   const int64_t scale_group = first / panel.group;
   PairSums<kRows, kSpan> sums;
@@ -135,13 +145,12 @@ CHASQUI_INLINE void panel_run(const QuantPanel& panel, const float* a, int64_t f
       zeros.at[g][1] = zero_line(panel, scale_group, (group + g) * kLanes + 16);
     }
   }
-  const char* unit = panel.codes + first / Code::kSteps * 64;
   int64_t i = 0;
   for (; i + Code::kSteps <= k; i += Code::kSteps) {
-    __builtin_prefetch(unit + 1024, 0, 3);
+    for (int byte = 0; byte < Code::kUnit; byte += 64) __builtin_prefetch(unit + 1024 + byte, 0, 3);
     panel_steps<Code, kRows, kSpan, kZeros, 0>(code, a, unit, group, Code::kSteps, zeros, &sums);
     a += Code::kSteps * kRows;
-    unit += 64;
+    unit += Code::kUnit;
   }
   if (i < k) panel_steps<Code, kRows, kSpan, kZeros, 0>(code, a, unit, group, k - i, zeros, &sums);
   for (int g = 0; g < kSpan; g++) {
@@ -157,15 +166,13 @@ CHASQUI_INLINE void panel_run(const QuantPanel& panel, const float* a, int64_t f
 
 // Step kStep .. of a unit, each with the scale of its own group: sums += a * ((value - zero) * scale).
 template <typename Code, int kRows, bool kZeros, int kStep>
-CHASQUI_INLINE void panel_scaled_steps(const Code& code, const QuantPanel& panel, const float* a, int64_t k, int64_t steps,
-                                       int group, PairSums<kRows, 1>* sums) {
+CHASQUI_INLINE void panel_scaled_steps(const Code& code, const QuantPanel& panel, const char* unit, const float* a, int64_t k,
+                                       int64_t steps, int group, PairSums<kRows, 1>* sums) {
   if constexpr (kStep < Code::kSteps) {
     if (kStep >= steps) return;
-    const char* unit = panel.codes + k / Code::kSteps * 64;
-    const IVec words = *reinterpret_cast<const LooseIVec*>(unit + group * kLanes * 4);
     const int64_t own = panel.group_of[k + kStep];
-    Vec low = code.template get<2 * kStep>(words);
-    Vec high = code.template get<2 * kStep + 1>(words);
+    Vec low = code.template get<kStep, 0>(unit, group * kLanes);
+    Vec high = code.template get<kStep, 1>(unit, group * kLanes);
     if constexpr (kZeros) {
       low -= zero_line(panel, own, group * kLanes);
       high -= zero_line(panel, own, group * kLanes + 16);
@@ -178,12 +185,12 @@ CHASQUI_INLINE void panel_scaled_steps(const Code& code, const QuantPanel& panel
       sums->at[r][0][0] = fused(x, low, sums->at[r][0][0]);
       sums->at[r][0][1] = fused(x, high, sums->at[r][0][1]);
     }
-    panel_scaled_steps<Code, kRows, kZeros, kStep + 1>(code, panel, a, k, steps, group, sums);
+    panel_scaled_steps<Code, kRows, kZeros, kStep + 1>(code, panel, unit, a, k, steps, group, sums);
   }
 }
 
 template <typename Code, int kRows, bool kZeros>
-void panel_scaled(const QuantPanel& panel, const float* a, int64_t first, int64_t k, float* c, int64_t ldc) {
+void panel_scaled(const QuantPanel& panel, const char* codes, const float* a, int64_t first, int64_t k, float* c, int64_t ldc) {
   const Code code(panel);
   for (int group = 0; group < kGroups; group++) {
     PairSums<kRows, 1> sums;
@@ -192,7 +199,8 @@ void panel_scaled(const QuantPanel& panel, const float* a, int64_t first, int64_
       sums.at[r][0][1] = load(c + r * ldc + group * kLanes + 16);
     }
     for (int64_t i = 0; i < k; i += Code::kSteps) {
-      panel_scaled_steps<Code, kRows, kZeros, 0>(code, panel, a + i * kRows, first + i, k - i, group, &sums);
+      panel_scaled_steps<Code, kRows, kZeros, 0>(code, panel, codes + i / Code::kSteps * Code::kUnit, a + i * kRows, first + i,
+                                                 k - i, group, &sums);
     }
     for (int r = 0; r < kRows; r++) {
       store(c + r * ldc + group * kLanes, sums.at[r][0][0]);
@@ -202,15 +210,16 @@ void panel_scaled(const QuantPanel& panel, const float* a, int64_t first, int64_
 }
 
 template <typename Code, int kRows, bool kZeros>
-void panel_tile(const QuantPanel& panel, const float* a, int64_t first, int64_t k, float* c, int64_t ldc) {
-  if (panel.group_of != nullptr) return panel_scaled<Code, kRows, kZeros>(panel, a, first, k, c, ldc);
+void panel_tile(const QuantPanel& panel, const char* codes, const float* a, int64_t first, int64_t k, float* c, int64_t ldc) {
+  if (panel.group_of != nullptr) return panel_scaled<Code, kRows, kZeros>(panel, codes, a, first, k, c, ldc);
   for (int64_t done = 0; done < k; done += panel.run) {
     const int64_t steps = k - done < panel.run ? k - done : panel.run;
+    const char* unit = codes + done / Code::kSteps * Code::kUnit;
     if constexpr (kRows <= kOnePassRows || kGroups == 1) {
-      panel_run<Code, kRows, kGroups, kZeros>(panel, a, first + done, steps, c, ldc, 0);
+      panel_run<Code, kRows, kGroups, kZeros>(panel, unit, a, first + done, steps, c, ldc, 0);
     } else {
       for (int group = 0; group < kGroups; group++) {
-        panel_run<Code, kRows, 1, kZeros>(panel, a, first + done, steps, c, ldc, group);
+        panel_run<Code, kRows, 1, kZeros>(panel, unit, a, first + done, steps, c, ldc, group);
       }
     }
     a += panel.run * kRows;
@@ -218,14 +227,17 @@ void panel_tile(const QuantPanel& panel, const float* a, int64_t first, int64_t 
 }
 
 template <typename Code, int kRows>
-void quant_panel_tile(const QuantPanel& panel, const float* a, int64_t first, int64_t k, float* c, int64_t ldc) {
-  if (panel.zeros != nullptr) return panel_tile<Code, kRows, true>(panel, a, first, k, c, ldc);
-  panel_tile<Code, kRows, false>(panel, a, first, k, c, ldc);
+void quant_panel_tile(const QuantPanel& panel, const char* codes, const void* input, int64_t first, int64_t k, float* c,
+                      int64_t ldc) {
+  const auto* a = static_cast<const float*>(input);
+  if (panel.zeros != nullptr) return panel_tile<Code, kRows, true>(panel, codes, a, first, k, c, ldc);
+  panel_tile<Code, kRows, false>(panel, codes, a, first, k, c, ldc);
 }
 
 template <int kRows>
 void add_quant_panel_tiles(Kernels* kernels) {
   kernels->quant_tile[kCodeTable4][kRows] = quant_panel_tile<Table4Code, kRows>;
+  kernels->quant_tile[kCodeInt4][kRows] = quant_panel_tile<Int4Code, kRows>;
   kernels->quant_tile[kCodeInt8][kRows] = quant_panel_tile<Int8Code, kRows>;
   kernels->quant_tile[kCodeFp8][kRows] = quant_panel_tile<Fp8Code, kRows>;
   if constexpr (kRows > 1) add_quant_panel_tiles<kRows - 1>(kernels);
