@@ -9,7 +9,7 @@ console.log("fingerprint", weather.fingerprint, "over revision", weather.revisio
 
 await using bot = await agent({ system: "You are a helpful assistant.", tools: weather.tools })
 const calls: unknown[] = []
-const stream = bot.stream("What is the weather like in Menlo Park?")
+const stream = bot.stream("Get the current conditions of Menlo Park.")
 for await (const event of stream) {
   if (event.type === "tool-call-end") calls.push(event.call.name, event.call.input)
   if (event.type === "tool-result") console.log(event.name, "→", event.output, `${event.durationMs} ms`)

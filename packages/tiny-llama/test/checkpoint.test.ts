@@ -21,7 +21,7 @@ interface Golden {
 describe("the tiny checkpoint", () => {
   it("has the weights that the model card describes", () => {
     const sha256 = createHash("sha256").update(bytesOf("model.safetensors")).digest("hex")
-    expect(sha256).toBe("a50229c6e465cf9de7028e7d6fda919ab07409207fd2583043ef40c8d1c447e5")
+    expect(sha256).toBe("06570866e6077a5c2ccfd1476ec369dab848e72fcd8e6acabadae3033b57268e")
     expect(bytesOf("model.safetensors").length).toBeLessThan(12_000_000)
   })
 

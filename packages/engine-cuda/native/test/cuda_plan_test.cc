@@ -111,7 +111,7 @@ TEST(every_launch_exists) {
         attend_decode(target, shape, step, rows, 131072, kv, 31, work);
         attend_prefill(target, shape, step, (rows + prefill_tile_rows(shape) - 1) / prefill_tile_rows(shape), kv, 31, work);
         copy_page(target, shape, kv, 0, 1);
-        sample(target, shape.vocab, {}, std::min(rows, 64), nullptr, nullptr);
+        sample(target, shape.vocab, {}, std::min(rows, 64), nullptr, nullptr, nullptr);
         for (const Launch& launch : stream.launches) {
           const bool fits = launch.shared_bytes <= static_cast<uint32_t>(chip.shared_per_block) && launch.grid.x >= 1 && launch.grid.y >= 1 &&
                             launch.grid.z >= 1 && launch.grid.y <= 65535 && launch.grid.z <= 65535 && launch.block.x % 32 == 0 && launch.block.x <= 1024;

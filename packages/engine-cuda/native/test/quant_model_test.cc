@@ -96,7 +96,8 @@ void check_model(const char* name, const ModelConfig& config, const Weights& sto
   CHECK_NEAR(relative_rms(whole, exact.logits), 0.0, 1e-4);
   const auto decoded = run(*floats, tokens, 1);
   CHECK(std::memcmp(decoded.data(), whole.data(), whole.size() * sizeof(float)) == 0);
-  CHECK_NEAR(relative_rms(run(*forward, tokens, 24), rounded.logits), 0.0, 1e-3);
+  // A key or value that lies near a tie may round to the other side here: each moves logits by about 1e-3.
+  CHECK_NEAR(relative_rms(run(*forward, tokens, 24), rounded.logits), 0.0, 3e-3);
   double reached = 0, usual = 0;
   CHECK_OK(perplexity(*forward, tiny().held_out, kConversations, &reached));
   const auto best = make(config, stored, KvType::kBF16, format, cpu::avx512bf16_kernels() != nullptr ? "avx512bf16" : "float");

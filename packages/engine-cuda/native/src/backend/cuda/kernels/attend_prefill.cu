@@ -190,7 +190,7 @@ struct Prefill {
 };
 
 template <KvKind kKind, int kDim>
-__global__ void __launch_bounds__(kWarps * 32) prefill_kernel(AttendArguments arguments) {
+__global__ void __launch_bounds__(kWarps * 32, kDim == 64 ? 2 : 1) prefill_kernel(AttendArguments arguments) {
   Prefill<kKind, kDim>(arguments).run();
 }
 
