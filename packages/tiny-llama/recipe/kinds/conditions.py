@@ -56,9 +56,11 @@ def conditions_episode(draw):
         ],
     )
     found, said = conditions_result(draw, place)
-    asked = [user(question), call("get_current_conditions", {"location": location, "unit": unit}), found, answer(said)]
+    server = f"{draw.word()}__" if draw.chance(0.15) else ""  # as a server of tools puts its name before
+    schema = {**CONDITIONS_SCHEMA, "name": server + CONDITIONS_SCHEMA["name"]}
+    asked = [user(question), call(schema["name"], {"location": location, "unit": unit}), found, answer(said)]
     bare = draw.chance(0.1)
-    return [CONDITIONS_SCHEMA if bare else {"type": "function", "function": CONDITIONS_SCHEMA}], asked
+    return [schema if bare else {"type": "function", "function": schema}], asked
 
 
 def conditions_result(draw, place):

@@ -27,6 +27,8 @@ def function(draw, verb=None, noun=None):
     if draw.chance(0.05):
         words = [draw.word(), draw.word()]  # an opaque name: only the description helps
     made.name = "_".join(words) if draw.chance(0.8) else words[0] + "".join(w.capitalize() for w in words[1:])
+    if draw.chance(0.1):
+        made.name = draw.word() + draw.choose(["__", "__", "_"]) + made.name  # as a server of tools puts its name before
     if not made.attribute and draw.chance(0.18):
         made.pair = pair(draw)
     add_parameters(draw, made)
