@@ -129,7 +129,7 @@ double mean_divergence(const std::vector<A>& got, const std::vector<B>& want, in
 }
 
 inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 // What the kernels round to bf16: everything that enters a matrix, and the cache. The residual stream is float.

@@ -29,7 +29,11 @@ inline void copy_box(void* to, const TensorMap& map, int32_t column, int32_t row
 
 inline void products_begin() { block().products_begin(); }
 inline void products_commit() { block().current().product_group++; }
-__attribute__((always_inline)) inline void products_wait(int32_t groups) { block().products_wait(groups, place()); }
+// The lanes of a warp wait together: none goes on, and gives memory back, before the last one has read it.
+__attribute__((always_inline)) inline void products_wait(int32_t groups) {
+  block().products_wait(groups, place());
+  block().meet(WarpOp::kSync, &groups, 0, Unchanged{});
+}
 
 __attribute__((always_inline)) inline void product(float* d, int32_t n, Elements elements, uint64_t a, uint64_t b, bool more) {
   const uint64_t both[2] = {a, b};
