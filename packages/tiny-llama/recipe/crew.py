@@ -63,8 +63,8 @@ class Crew:
 
 def allocator():
     """The environment in which a worker's memory comes from jemalloc where it is installed. glibc's malloc takes an eighth
-    of a worker's time on the large buffers of a step, and as much again in page faults; jemalloc that gives nothing back
-    takes almost none."""
+    of a worker's time on the large buffers of a step; jemalloc as it comes gives memory back and loses as much in page
+    faults; told to keep it, it takes almost none."""
     library = ctypes.util.find_library("jemalloc")
     if not library:
         return {}
