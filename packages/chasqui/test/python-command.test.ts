@@ -102,7 +102,8 @@ describe.skipIf(!existsSync(script))("chasqui python at a terminal", () => {
   it("prompts, runs, is interrupted by Ctrl-C with its variables kept, and ends with Ctrl-D", {
     timeout: 120_000,
   }, async () => {
-    const command = `'${process.execPath}' '${program}' python`
+    // `exec`: a shell that waited would get the Ctrl-C too and, as dash does, end with 130 whatever its child said.
+    const command = `exec '${process.execPath}' '${program}' python`
     const child = spawn(script, ["-qefc", command, "/dev/null"], { env: { ...process.env, TERM: "dumb" } })
     let screen = ""
     child.stdout.on("data", (bytes: Buffer) => {
