@@ -144,52 +144,98 @@ TEST(halves_of_every_kind_are_read) {
   }
 }
 
+// Steps of 16 lanes or more as lines: in bf16 two neighbouring steps of a lane lie side by side.
+struct Page {
+  std::vector<uint32_t> storage;
+  std::vector<float> values;  // (steps, width), after rounding to the element
+};
+
+Page make_page(const std::vector<float>& values, KvElement element, size_t width) {
+  Page page{std::vector<uint32_t>(values.size()), values};
+  for (size_t i = 0; i < values.size(); i++) {
+    if (element == kKvF32) {
+      std::memcpy(&page.storage[i], &values[i], 4);
+      continue;
+    }
+    const uint16_t bits = float_to_bf16(values[i]);
+    reinterpret_cast<uint16_t*>(page.storage.data())[(i / width / 2 * width + i % width) * 2 + i / width % 2] = bits;
+    page.values[i] = bf16_to_float(bits);
+  }
+  return page;
+}
+
+float as_input(float value, const Attend& attend) {
+  return attend.input == kInputBF16 ? bf16_to_float(float_to_bf16(value)) : value;
+}
+
+struct AttendCase {
+  const Kernels* kernels;
+  const Attend* attend;
+  KvElement element;
+};
+
+std::vector<AttendCase> attend_cases() {
+  std::vector<AttendCase> cases;
+  for (const Kernels* kernels : tables()) {
+    for (const KvElement element : {kKvF32, kKvBF16}) cases.push_back({kernels, &kernels->attend[element], element});
+  }
+  return cases;
+}
+
 TEST(scores_and_mix_attend_to_pages) {
   QuickRandom random(3);
-  for (const Kernels* kernels : tables()) {
-    for (const DType type : {DType::kF32, DType::kBF16}) {
-      const KvElement element = type == DType::kF32 ? kKvF32 : kKvBF16;
-      for (const int32_t width : {16, 48, 64, 128}) {
-        constexpr int32_t kPages = 3;
-        std::vector<Lines> keys, values;
-        const void* key_pages[kPages];
-        const void* value_pages[kPages];
-        for (int32_t p = 0; p < kPages; p++) {
-          keys.push_back(make_lines(random_floats(static_cast<size_t>(width * kKvTile), &random), type, kKvTile));
-          values.push_back(make_lines(random_floats(static_cast<size_t>(width * kKvTile), &random), type, kKvTile));
+  constexpr int32_t kPages = 7;  // one at a time and as many as a kernel takes at once
+  constexpr int64_t kRow = 120;
+  for (const auto& [kernels, attend, element] : attend_cases()) {
+    for (const int32_t width : {16, 48, 64, 128}) {
+      std::vector<Page> keys, values;
+      const void* key_pages[kPages];
+      const void* value_pages[kPages];
+      for (int32_t p = 0; p < kPages; p++) {
+        keys.push_back(make_page(random_floats(static_cast<size_t>(width * kKvTile), &random), element, kKvTile));
+        values.push_back(make_page(random_floats(static_cast<size_t>(width * kKvTile), &random), element, static_cast<size_t>(width)));
+      }
+      for (int32_t p = 0; p < kPages; p++) {
+        key_pages[p] = keys[static_cast<size_t>(p)].storage.data();
+        value_pages[p] = values[static_cast<size_t>(p)].storage.data();
+      }
+      const int32_t n_keys = 101;
+      // What lies beside the last value has not been written yet.
+      if (element == kKvBF16) {
+        auto* last = reinterpret_cast<uint16_t*>(values[static_cast<size_t>(n_keys / kKvTile)].storage.data());
+        for (int32_t d = 0; d < width; d++) last[(n_keys % kKvTile / 2 * width + d) * 2 + 1] = 0xffff;
+      }
+      for (int32_t rows = 1; rows <= attend->rows; rows++) {
+        const int32_t head_dim = width - (rows % 2) * 4;  // a head may be narrower than its tile
+        const auto q = random_floats(static_cast<size_t>(head_dim * rows), &random);
+        std::vector<float> packed(q.size() + 64);
+        for (int32_t row = 0; row < rows; row++) kernels->pack[attend->input](q.data() + row * head_dim, head_dim, attend->chunk, rows, row, packed.data());
+        std::vector<float> s(static_cast<size_t>(kRow * rows), -7.0f);
+        attend->scores[rows](packed.data(), head_dim, key_pages, value_pages, kPages, s.data(), kRow);
+        auto o = random_floats(static_cast<size_t>(rows * width), &random);
+        const auto before = o;
+        const auto p = random_floats(static_cast<size_t>(rows * kRow), &random);
+        auto given = p;
+        for (size_t i = 0; i < p.size() && attend->input == kInputBF16; i++) {
+          reinterpret_cast<uint16_t*>(given.data() + i / kRow * kRow)[i % kRow] = float_to_bf16(p[i]);
         }
-        for (int32_t p = 0; p < kPages; p++) {
-          key_pages[p] = keys[static_cast<size_t>(p)].data();
-          value_pages[p] = values[static_cast<size_t>(p)].data();
-        }
-        for (int32_t rows = 1; rows <= kernels->attend_rows; rows++) {
-          const int32_t head_dim = width - (rows % 2) * 4;  // a head may be narrower than its tile
-          const auto q = random_floats(static_cast<size_t>(head_dim * rows), &random);
-          const int64_t lds = 56;
-          std::vector<float> s(static_cast<size_t>(lds * rows), -7.0f);
-          kernels->scores[element][rows](q.data(), head_dim, key_pages, value_pages, kPages, s.data(), lds);
-          const int32_t n_keys = 37;
-          auto o = random_floats(static_cast<size_t>(rows * width), &random);
-          const auto before = o;
-          const auto p = random_floats(static_cast<size_t>(rows * lds), &random);
-          kernels->mix[element][rows](p.data(), lds, value_pages, n_keys, width, o.data(), width);
-          for (int32_t row = 0; row < rows; row++) {
-            for (int32_t key = 0; key < lds; key++) {
-              double want = key < kPages * kKvTile ? 0 : -7.0;
-              for (int32_t d = 0; d < head_dim && key < kPages * kKvTile; d++) {
-                want += static_cast<double>(q[static_cast<size_t>(d * rows + row)]) *
-                        keys[static_cast<size_t>(key / kKvTile)].values[static_cast<size_t>(d * kKvTile + key % kKvTile)];
-              }
-              CHECK_NEAR(s[static_cast<size_t>(row * lds + key)], want, 1e-5);
+        attend->mix[rows](given.data(), kRow, value_pages, n_keys, width, o.data(), width);
+        for (int32_t row = 0; row < rows; row++) {
+          for (int32_t key = 0; key < kRow; key++) {
+            double want = key < kPages * kKvTile ? 0 : -7.0;
+            for (int32_t d = 0; d < head_dim && key < kPages * kKvTile; d++) {
+              want += static_cast<double>(as_input(q[static_cast<size_t>(row * head_dim + d)], *attend)) *
+                      keys[static_cast<size_t>(key / kKvTile)].values[static_cast<size_t>(d * kKvTile + key % kKvTile)];
             }
-            for (int32_t d = 0; d < width; d++) {
-              double want = before[static_cast<size_t>(row * width + d)];
-              for (int32_t key = 0; key < n_keys; key++) {
-                want += static_cast<double>(p[static_cast<size_t>(row * lds + key)]) *
-                        values[static_cast<size_t>(key / kKvTile)].values[static_cast<size_t>(key % kKvTile * width + d)];
-              }
-              CHECK_NEAR(o[static_cast<size_t>(row * width + d)], want, 1e-5);
+            CHECK_NEAR(s[static_cast<size_t>(row * kRow + key)], want, 1e-5);
+          }
+          for (int32_t d = 0; d < width; d++) {
+            double want = before[static_cast<size_t>(row * width + d)];
+            for (int32_t key = 0; key < n_keys; key++) {
+              want += static_cast<double>(as_input(p[static_cast<size_t>(row * kRow + key)], *attend)) *
+                      values[static_cast<size_t>(key / kKvTile)].values[static_cast<size_t>(key % kKvTile * width + d)];
             }
+            CHECK_NEAR(o[static_cast<size_t>(row * width + d)], want, 2e-5);
           }
         }
       }
@@ -197,30 +243,46 @@ TEST(scores_and_mix_attend_to_pages) {
   }
 }
 
+// A row of what softmax has made, as floats.
+std::vector<float> exponentials(const std::vector<float>& row, const Attend& attend) {
+  if (attend.input == kInputF32) return row;
+  std::vector<float> values;
+  for (size_t i = 0; i < row.size(); i++) values.push_back(bf16_to_float(reinterpret_cast<const uint16_t*>(row.data())[i]));
+  return values;
+}
+
 TEST(softmax_in_blocks_is_softmax) {
   QuickRandom random(4);
-  for (const Kernels* kernels : tables()) {
+  constexpr float kScale = 0.25f;
+  for (const auto& [kernels, attend, element] : attend_cases()) {
+    const double digits = attend->input == kInputBF16 ? 1.0 / 256 : 2e-6;
     for (const float scale : {1.0f, 30.0f, 300.0f}) {
       for (const int32_t n : {1, 5, 16, 31, 100}) {
-        const auto scores = random_floats(static_cast<size_t>(2 * n), &random, scale);
-        double top = scores[0], total = 0;
-        for (const float s : scores) top = std::max<double>(top, s);
-        for (const float s : scores) total += std::exp(s - top);
+        const auto scores = random_floats(static_cast<size_t>(2 * n), &random, scale / kScale);
+        double top = -1e9, total = 0;
+        for (const float s : scores) top = std::max<double>(top, s * kScale);
+        for (const float s : scores) total += std::exp(s * kScale - top);
         float max = -std::numeric_limits<float>::infinity(), sum = 0;
-        std::vector<float> first(112, 9.0f), second(112, 9.0f);
+        const int32_t padded = 112;
+        std::vector<float> first(padded + 16, 9.0f), second(padded + 16, 9.0f);
         std::copy(scores.begin(), scores.begin() + n, first.begin());
         std::copy(scores.begin() + n, scores.end(), second.begin());
-        const float nothing = kernels->softmax_block(first.data(), n, &max, &sum);
+        const float nothing = attend->softmax(first.data(), n, padded, kScale, &max, &sum);
         CHECK_EQ(nothing, 0.0f);  // what was there before counts for nothing
-        const float factor = kernels->softmax_block(second.data(), n, &max, &sum);
+        const float factor = attend->softmax(second.data(), n, padded, kScale, &max, &sum);
         CHECK_EQ(static_cast<double>(max), top);
-        CHECK_NEAR(sum / total, 1.0, 2e-6);
+        CHECK_NEAR(sum / total, 1.0, digits);
+        const auto a = exponentials(first, *attend), b = exponentials(second, *attend);
+        double added = 0;
         for (int32_t i = 0; i < n; i++) {
           const size_t at = static_cast<size_t>(i), after = static_cast<size_t>(n + i);
-          CHECK_NEAR(first[at] * factor, std::exp(scores[at] - top), 2e-6 * (1 + std::fabs(scores[at] - top)));
-          CHECK_NEAR(second[at], std::exp(scores[after] - top), 2e-6);
+          const double want = std::exp(scores[at] * kScale - top), also = std::exp(scores[after] * kScale - top);
+          CHECK_NEAR(a[at] * factor, want, digits * want + 2e-6 * (1 + std::fabs(scores[at] * kScale - top)));
+          CHECK_NEAR(b[at], also, digits * also + 2e-6);
+          added += static_cast<double>(a[at]) * factor + b[at];
         }
-        for (int32_t i = n; i < (n + 15) / 16 * 16; i++) CHECK_EQ(first[static_cast<size_t>(i)], 0.0f);
+        CHECK_NEAR(sum / added, 1.0, 2e-6);  // of the exponentials as they are rounded
+        for (int32_t i = n; i < padded; i++) CHECK_EQ(a[static_cast<size_t>(i)], 0.0f);
       }
     }
   }

@@ -8,7 +8,6 @@
 
 #include "../../checkpoint/quant.h"
 #include "../../model/precision.h"
-#include "linear.h"
 
 namespace chasqui::cpu {
 
@@ -29,17 +28,21 @@ int32_t element_bytes(KvType type) {
   return 4;
 }
 
-// Where element i of a line of 16 lies.
-int32_t line_slot(KvType type, int32_t i) {
-  if (type == KvType::kF32) return i;
-  return i < 8 ? 2 * i : 2 * (i - 8) + 1;
+// The place of step `step` (a dimension of a key, a position of a value) and lane `lane` in a tile of `width` lanes.
+int64_t place(KvType type, int64_t step, int64_t lane, int64_t width) {
+  if (type == KvType::kF32) return step * width + lane;
+  return (step / 2 * width + lane) * 2 + step % 2;
 }
 
-void put(void* tile, KvType type, int64_t index, float value) {
-  switch (type) {
-    case KvType::kF32: static_cast<float*>(tile)[index] = value; break;
-    case KvType::kBF16: static_cast<uint16_t*>(tile)[index] = float_to_bf16(value); break;
-    case KvType::kFp8: static_cast<uint8_t*>(tile)[index] = float_to_e4m3(value); break;
+template <typename Element, typename Convert>
+void put(void* key_tile, void* value_tile, const KvShape& shape, int32_t slot, int32_t width, const float* key, const float* value,
+         const Convert& convert) {
+  const int64_t first = place(shape.type, slot, 0, width), next = place(shape.type, slot, 1, width) - first;
+  auto* keys = static_cast<Element*>(key_tile);
+  auto* values = static_cast<Element*>(value_tile) + first;
+  for (int32_t d = 0; d < shape.head_dim; d++) {
+    keys[place(shape.type, d, slot, kKvTile)] = convert(key[d]);
+    values[d * next] = convert(value[d]);
   }
 }
 
@@ -65,16 +68,16 @@ void PagedCache::store(int32_t layer, int32_t page, int32_t head, int32_t slot, 
   const int64_t offset = tile_offset(layer, page, head);
   char* key_tile = keys.as<char>() + offset;
   char* value_tile = values.as<char>() + offset;
-  const int32_t key_slot = line_slot(shape.type, slot);
-  for (int32_t d = 0; d < shape.head_dim; d++) {
-    put(key_tile, shape.type, static_cast<int64_t>(d) * kKvTile + key_slot, key[d]);
-    put(value_tile, shape.type, static_cast<int64_t>(slot) * width + d / kKvTile * kKvTile + line_slot(shape.type, d % kKvTile),
-        value[d]);
+  switch (shape.type) {
+    case KvType::kF32: return put<float>(key_tile, value_tile, shape, slot, width, key, value, [](float x) { return x; });
+    case KvType::kBF16: return put<uint16_t>(key_tile, value_tile, shape, slot, width, key, value, float_to_bf16);
+    case KvType::kFp8: return put<uint8_t>(key_tile, value_tile, shape, slot, width, key, value, float_to_e4m3);
   }
 }
 
 Status Attention::prepare(const AttendShape& shape, int32_t threads) {
   shape_ = shape;
+  scale_ = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
   width_ = rounded_width(shape.head_dim);
   max_rows_ = std::max(kAttendRowsAtOnce, group());
   scratch_floats_ = static_cast<int64_t>(max_rows_) * (width_ + kAttendBlock + 2 * (width_ + 2)) + kAttendBlock * width_;
@@ -147,25 +150,26 @@ void Attention::plan_span(const BatchSpan& span, int32_t index) {
   }
 }
 
-void Attention::run(ThreadPool& pool, const Kernels& kernels, const PagedCache& cache, int32_t layer,
+void Attention::run(ThreadPool& pool, const Kernels& kernels, const Attend& attend, const PagedCache& cache, int32_t layer,
                     const std::vector<BatchSpan>& spans, const float* q, int64_t q_stride, float* out,
                     int64_t out_stride) {
+  const Means means = {kernels, attend};
   pool.run_on(pool.threads_for(nanoseconds_), static_cast<int32_t>(tasks_.size()), [&](int32_t index, int32_t thread) {
     const AttendTask& task = tasks_[static_cast<size_t>(index)];
     const BatchSpan& span = spans[static_cast<size_t>(task.span)];
     Scratch scratch = scratch_of(thread);
     const int64_t first_row = first_rows_[static_cast<size_t>(task.span)] + task.first_token;
-    pack_queries(kernels, task, q + first_row * q_stride, q_stride, scratch.q);
+    pack_queries(means, task, q + first_row * q_stride, q_stride, scratch.q);
     if (task.partial >= 0) {
       scratch.segment = state_at(partials_.as<float>() + task.partial, rows_of(task));
-      attend_segment(kernels, cache, layer, span, task, task.first_segment, scratch);
+      attend_segment(means, cache, layer, span, task, task.first_segment, scratch);
       return;
     }
     for (int32_t segment = 0; segment < task.n_segments; segment++) {
       const bool first = segment == 0;
       Scratch into = scratch;
       if (first) into.segment = scratch.total;
-      attend_segment(kernels, cache, layer, span, task, segment, into);
+      attend_segment(means, cache, layer, span, task, segment, into);
       if (!first) merge(scratch.segment, rows_of(task), scratch.total);
     }
     write(scratch.total, task, out + first_row * out_stride, out_stride);
@@ -184,23 +188,24 @@ void Attention::run(ThreadPool& pool, const Kernels& kernels, const PagedCache& 
   });
 }
 
-void Attention::pack_queries(const Kernels& kernels, const AttendTask& task, const float* q, int64_t q_stride,
-                             float* packed) const {
-  const int32_t head_dim = shape_.head_dim;
-  const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
-  const RowBlocks blocks(rows_of(task), kernels.attend_rows);
+float* Attention::packed_block(const Attend& attend, const RowBlocks& blocks, int32_t block, float* packed) const {
+  const int64_t steps = (shape_.head_dim + attend.chunk - 1) / attend.chunk;  // each of a word
+  return packed + blocks.first(block) * steps;
+}
+
+void Attention::pack_queries(const Means& means, const AttendTask& task, const float* q, int64_t q_stride, float* packed) const {
+  const PackRow pack_row = means.kernels.pack[means.attend.input];
+  const RowBlocks blocks(rows_of(task), means.attend.rows);
   for (int32_t block = 0; block < blocks.count; block++) {
-    const int32_t size = blocks.size(block);
-    float* to = packed + static_cast<int64_t>(blocks.first(block)) * head_dim;
-    for (int32_t i = 0; i < size; i++) {
+    for (int32_t i = 0; i < blocks.size(block); i++) {
       const int32_t row = blocks.first(block) + i;
-      const float* from = q + row / group() * q_stride + (task.kv_head * group() + row % group()) * head_dim;
-      for (int32_t d = 0; d < head_dim; d++) to[d * size + i] = from[d] * scale;
+      const float* from = q + row / group() * q_stride + (task.kv_head * group() + row % group()) * shape_.head_dim;
+      pack_row(from, shape_.head_dim, means.attend.chunk, blocks.size(block), i, packed_block(means.attend, blocks, block, packed));
     }
   }
 }
 
-void Attention::attend_segment(const Kernels& kernels, const PagedCache& cache, int32_t layer, const BatchSpan& span,
+void Attention::attend_segment(const Means& means, const PagedCache& cache, int32_t layer, const BatchSpan& span,
                                const AttendTask& task, int32_t index, const Scratch& scratch) const {
   const int32_t rows = rows_of(task);
   const AttendState& state = scratch.segment;
@@ -228,21 +233,21 @@ void Attention::attend_segment(const Kernels& kernels, const PagedCache& cache, 
       }
       char* key_lines = scratch.keys + 2 * i * cache.tile_bytes;
       char* value_lines = key_lines + 2 * kPagesOfBlock * cache.tile_bytes;
-      kernels.expand_kv(keys[i], cache.tile_bytes / kKvTile, key_lines);
-      kernels.expand_kv(values[i], cache.tile_bytes / kKvTile, value_lines);
+      means.kernels.expand_kv(keys[i], cache.tile_bytes / kKvTile, key_lines);
+      means.kernels.expand_kv(values[i], cache.tile_bytes / kKvTile, value_lines);
       keys[i] = key_lines;
       values[i] = value_lines;
     }
-    attend_block(kernels, span, task, start, keys, values, cache.element, scratch);
+    attend_block(means, span, task, start, keys, values, scratch);
   }
 }
 
 // All rows of the task against positions start .. start + 255. A row sees positions up to its own.
-void Attention::attend_block(const Kernels& kernels, const BatchSpan& span, const AttendTask& task, int32_t start,
-                             const void* const* keys, const void* const* values, KvElement element,
-                             const Scratch& scratch) const {
+void Attention::attend_block(const Means& means, const BatchSpan& span, const AttendTask& task, int32_t start,
+                             const void* const* keys, const void* const* values, const Scratch& scratch) const {
   const AttendState& state = scratch.segment;
-  const RowBlocks blocks(rows_of(task), kernels.attend_rows);
+  const Attend& attend = means.attend;
+  const RowBlocks blocks(rows_of(task), attend.rows);
   const int32_t first_position = span.position + task.first_token;
   const auto seen = [&](int32_t row) { return std::min(kAttendBlock, first_position + row / group() + 1 - start); };
   for (int32_t block = 0; block < blocks.count; block++) {
@@ -250,23 +255,22 @@ void Attention::attend_block(const Kernels& kernels, const BatchSpan& span, cons
     const int32_t size = blocks.size(block);
     const int32_t most = seen(first + size - 1);
     if (most <= 0) continue;
+    const int32_t n_pages = (most + kPageTokens - 1) / kPageTokens;
+    const int32_t padded = n_pages * kPageTokens;
     float* s = scratch.scores;
-    kernels.scores[element][size](scratch.q + static_cast<int64_t>(first) * shape_.head_dim, shape_.head_dim, keys, values,
-                                  (most + kPageTokens - 1) / kPageTokens, s, kAttendBlock);
+    attend.scores[size](packed_block(attend, blocks, block, scratch.q), shape_.head_dim, keys, values, n_pages, s, kAttendBlock);
     for (int32_t i = 0; i < size; i++) {
       const int32_t row = first + i;
       const int32_t n = seen(row);
       float* p = s + static_cast<int64_t>(i) * kAttendBlock;
-      int32_t written = 0;
-      if (n > 0) {
-        const float factor = kernels.softmax_block(p, n, &state.max[row], &state.sum[row]);
-        if (factor != 1.0f) kernels.scale(state.values + static_cast<int64_t>(row) * width_, width_, factor);
-        written = (n + 15) / 16 * 16;
+      if (n <= 0) {
+        std::memset(p, 0, static_cast<size_t>(padded) * sizeof(float));
+        continue;
       }
-      for (int32_t key = written; key < most; key++) p[key] = 0.0f;
+      const float factor = attend.softmax(p, n, padded, scale_, &state.max[row], &state.sum[row]);
+      if (factor != 1.0f) means.kernels.scale(state.values + static_cast<int64_t>(row) * width_, width_, factor);
     }
-    kernels.mix[element][size](s, kAttendBlock, values, most, width_, state.values + static_cast<int64_t>(first) * width_,
-                               width_);
+    attend.mix[size](s, kAttendBlock, values, most, width_, state.values + static_cast<int64_t>(first) * width_, width_);
   }
 }
 

@@ -6,9 +6,9 @@
 // new token, long context) or done one after the other (prefill).
 //
 // Layout: [layer][page][kv_head], for keys a tile of (head_dim, 16 positions), for values a tile of (16 positions,
-// head_dim rounded up to 16). In bf16 each line of 16 is stored as 0, 8, 1, 9, ... (see kernels.h). In fp8 keys and values
-// are e4m3 codes (to nearest, no scale, at most 448) in the same order; a block of them is expanded to bf16, exactly, and
-// attended as such: the result has the bits of a bf16 cache that holds the rounded values.
+// head_dim rounded up to 16); in bf16 two dimensions of a key and two positions of a value lie side by side (see kernels.h).
+// In fp8 keys and values are e4m3 codes (to nearest, no scale, at most 448) in the same order; a block of them is expanded to
+// bf16, exactly, and attended as such: the result has the bits of a bf16 cache that holds the rounded values.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 
 #include "../backend.h"
 #include "kernels.h"
+#include "linear.h"
 #include "memory.h"
 #include "thread_pool.h"
 
@@ -23,7 +24,7 @@ namespace chasqui::cpu {
 
 constexpr int32_t kAttendBlock = 256;    // positions whose scores are held at once
 constexpr int32_t kAttendSegment = 2048;
-constexpr int32_t kAttendRowsAtOnce = 64;
+constexpr int32_t kAttendRowsAtOnce = 96;
 
 struct PagedCache final : KvCache {
   KvShape shape;
@@ -78,13 +79,20 @@ class Attention {
  public:
   Status prepare(const AttendShape& shape, int32_t threads);
   Status plan(const std::vector<BatchSpan>& spans);
-  // q, out: rows of the step, with strides. Rows of spans follow each other.
-  void run(ThreadPool& pool, const Kernels& kernels, const PagedCache& cache, int32_t layer,
+  // q, out: rows of the step, with strides. Rows of spans follow each other. `attend` is one of the kernels' for the
+  // cache's element.
+  void run(ThreadPool& pool, const Kernels& kernels, const Attend& attend, const PagedCache& cache, int32_t layer,
            const std::vector<BatchSpan>& spans, const float* q, int64_t q_stride, float* out, int64_t out_stride);
 
  private:
+  // What the kernels of a step are.
+  struct Means {
+    const Kernels& kernels;
+    const Attend& attend;
+  };
+
   struct Scratch {
-    float* q;       // packed rows, (head_dim, rows) by blocks
+    float* q;       // packed rows by blocks
     float* scores;  // (rows, kAttendBlock)
     char* keys;     // a block of an fp8 cache in bf16, and its values behind it
     AttendState segment;
@@ -96,15 +104,17 @@ class Attention {
   AttendState state_at(float* memory, int32_t rows) const;
   Scratch scratch_of(int32_t thread) const;
   void plan_span(const BatchSpan& span, int32_t index);
-  void pack_queries(const Kernels& kernels, const AttendTask& task, const float* q, int64_t q_stride, float* packed) const;
-  void attend_segment(const Kernels& kernels, const PagedCache& cache, int32_t layer, const BatchSpan& span,
+  float* packed_block(const Attend& attend, const RowBlocks& blocks, int32_t block, float* packed) const;
+  void pack_queries(const Means& means, const AttendTask& task, const float* q, int64_t q_stride, float* packed) const;
+  void attend_segment(const Means& means, const PagedCache& cache, int32_t layer, const BatchSpan& span,
                       const AttendTask& task, int32_t index, const Scratch& scratch) const;
-  void attend_block(const Kernels& kernels, const BatchSpan& span, const AttendTask& task, int32_t start,
-                    const void* const* keys, const void* const* values, KvElement element, const Scratch& scratch) const;
+  void attend_block(const Means& means, const BatchSpan& span, const AttendTask& task, int32_t start,
+                    const void* const* keys, const void* const* values, const Scratch& scratch) const;
   void merge(const AttendState& part, int32_t rows, const AttendState& total) const;
   void write(const AttendState& total, const AttendTask& task, float* out, int64_t out_stride) const;
 
   AttendShape shape_;
+  float scale_ = 0;              // of scores: 1 / sqrt(head_dim)
   int32_t width_ = 0;
   int32_t max_rows_ = 0;         // of a task
   int64_t scratch_floats_ = 0;   // of one thread

@@ -24,7 +24,7 @@ namespace cpu {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
-// Layers with fewer inputs are multiplied in float where nobody asked for certain kernels: they are quick anyway, and so
+// Layers with fewer inputs are multiplied in float, and models of smaller rows attend in float, where nobody asked for certain kernels: they are quick anyway, and so
 // what a small model says does not depend on the processor.
 constexpr int64_t kSmallInput = 1024;
 
@@ -271,10 +271,13 @@ void CpuBackend::rope_store(CpuWorkspace& work, PagedCache& cache, int32_t layer
   }
 }
 
-void CpuBackend::attend(Workspace& workspace, const KvCache& cache, int32_t layer) {
+void CpuBackend::attend(Workspace& workspace, const KvCache& kv, int32_t layer) {
   CpuWorkspace& work = of(workspace);
-  work.attention.run(pool_, kernels_, static_cast<const PagedCache&>(cache), layer, work.spans, work.qkv.as<float>(),
-                     work.qkv_dim(), work.attended.as<float>(), work.q_dim());
+  const auto& cache = static_cast<const PagedCache&>(kv);
+  const bool in_float = small_in_float_ && work.shape.dim < kSmallInput;
+  const Attend& attend = (in_float ? kernels_.attend_in_float : kernels_.attend)[cache.element];
+  work.attention.run(pool_, kernels_, attend, cache, layer, work.spans, work.qkv.as<float>(), work.qkv_dim(),
+                     work.attended.as<float>(), work.q_dim());
 }
 
 void CpuBackend::add_to_x(CpuWorkspace& work, const PanelLinear& linear, const float* input) {

@@ -49,6 +49,9 @@ Product through_bf16(const Product& bf16, Unpack unpack) {
 
 void complete(Kernels* kernels) {
   kernels->pack[kInputF32] = pack_floats;
+  for (int32_t element = 0; element < kKvElements; element++) {
+    if (kernels->attend[element].rows == 0) kernels->attend[element] = kernels->attend_in_float[element];
+  }
   for (int32_t type = 0; type < kWeightTypes; type++) {
     Product& floats = kernels->in_float[type];
     floats.input = kInputF32;

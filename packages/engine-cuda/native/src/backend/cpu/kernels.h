@@ -57,14 +57,33 @@ struct Product {
   QuantTile quant[kPanelCodes][kMaxTileRows + 1];
 };
 
-// s (rows, lds)[.., 16 * n_pages] = q (head_dim, rows) against the keys of whole pages, each (head_dim, 16). The values of
-// the same pages are only asked for from memory.
-using Scores = void (*)(const float* q, int32_t head_dim, const void* const* pages, const void* const* value_pages,
+// Attention. A page of keys is (head_dim, 16 positions), one of values (16 positions, width), width % 16 == 0; in bf16 two
+// neighbouring dimensions of a key, and two neighbouring positions of a value, lie side by side: lines of 16 words.
+//
+// s (rows, lds)[.., 16 * n_pages] = q against the keys of whole pages; q is a packed block of rows, chunks as Attend says.
+// The values of the same pages are only asked for from memory.
+using Scores = void (*)(const void* q, int32_t head_dim, const void* const* pages, const void* const* value_pages,
                         int32_t n_pages, float* s, int64_t lds);
 
-// o (rows, ldo)[.., 0..width-1] += p (rows, ldp)[.., 0..n_keys-1] * values, pages of (16, width), width % 16 == 0
+// Softmax of a row, a block at a time. s holds n scores, still to be multiplied by `scale`, and becomes exp(score - max) as
+// `mix` takes them, with zeros from n to `padded`, a multiple of 16. *max and *sum are the running maximum and sum, brought
+// up to date. Returns the factor by which what was added up before must be multiplied.
+using Softmax = float (*)(float* s, int32_t n, int32_t padded, float scale, float* max, float* sum);
+
+// o (rows, ldo)[.., 0..width-1] += p (rows)[.., 0..n_keys-1] * values; rows of p lie ldp floats apart.
 using Mix = void (*)(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o,
                      int64_t ldo);
+
+// How rows attend to a cache of one type. In bf16 queries and exponentials are rounded, the sum of the exponentials is that
+// of the rounded ones, and the chains of a score and of a mixed value go in pairs: of dimensions, of positions.
+struct Attend {
+  InputType input;  // of queries and exponentials
+  int32_t chunk;    // dimensions of a query side by side
+  int32_t rows;     // most rows of one call
+  Scores scores[kMaxTileRows + 1];
+  Softmax softmax;
+  Mix mix[kMaxTileRows + 1];
+};
 
 // Lines of 16 codes of e4m3 as lines of bf16 in the same order: exact. n is the number of lines.
 using ExpandKv = void (*)(const void* codes, int64_t n, void* lines);
@@ -72,7 +91,6 @@ using ExpandKv = void (*)(const void* codes, int64_t n, void* lines);
 struct Kernels {
   const char* name;
   int32_t tile_rows;     // most rows of one float tile
-  int32_t attend_rows;   // most rows of one call of scores and mix
   Tile tile[kWeightTypes][kMaxTileRows + 1];            // float arithmetic: [type][rows]
   QuantTile quant_tile[kPanelCodes][kMaxTileRows + 1];  // float arithmetic: [code][rows]
   Unpack unpack[kWeightTypes];                          // to bf16, for types that have no product of their own
@@ -80,23 +98,19 @@ struct Kernels {
   Product many[kWeightTypes];                           // more
   Product in_float[kWeightTypes];                       // any number, in float
   PackRow pack[kInputTypes];
-  Scores scores[kKvElements][kMaxTileRows + 1];         // [element][rows]
-  Mix mix[kKvElements][kMaxTileRows + 1];               // [element][rows]
+  Attend attend[kKvElements];                           // the quickest
+  Attend attend_in_float[kKvElements];
   ExpandKv expand_kv;
   // sum of x[i]^2
   float (*sum_squares)(const float* x, int64_t n);
   // out[i] = silu(gate[i]) * up[i], i < 32
   void (*silu_multiply)(const float* gate, const float* up, float* out);
-  // Softmax of a row, 16-padded, a block at a time. s holds n scores and becomes exp(s - max) with zeros up to the next
-  // multiple of 16; *max and *sum are the running maximum and sum, brought up to date. Returns the factor by which what
-  // was added up before must be multiplied.
-  float (*softmax_block)(float* s, int32_t n, float* max, float* sum);
   // x[i] *= factor
   void (*scale)(float* x, int64_t n, float factor);
 };
 
-// Fills `in_float`, and `few` and `many` where a unit has left them empty: through `unpack` and the bf16 product where there are both,
-// else in float. Called once, when all else is in the table.
+// Fills `in_float`, and `few`, `many` and `attend` where a unit has left them empty: through `unpack` and the bf16 product where
+// there are both, else in float. Called once, when all else is in the table.
 void complete(Kernels* kernels);
 
 // Tables; null where the processor (or the build) has no such instructions.

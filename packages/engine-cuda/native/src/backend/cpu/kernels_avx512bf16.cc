@@ -1,6 +1,7 @@
 // Kernels for AVX-512 with BF16 and VNNI: pairs of bf16 (vdpbf16ps) and quads of 8 bit integers (vpdpbusd), twice and four
 // times as many products as float multiply-adds. Panels are multiplied as they are stored; integers are turned from
 // signed to unsigned on the way (vpdpbusd wants one of each), which the sum of the input row takes back.
+#include "attention_avx512bf16.h"
 #include "kernels.h"
 #include "quant_panel_avx512bf16.h"
 
@@ -231,6 +232,7 @@ Kernels make(const Kernels& floats) {
     kernels.many[type] = *product;
   }
   add_quant_products(&kernels);
+  add_rounded_attention(&kernels);
   kernels.pack[kInputBF16] = pack_bf16;
   kernels.pack[kInputInt8] = pack_int8;
   complete(&kernels);

@@ -220,24 +220,6 @@ void scale(float* x, int64_t n, float factor) {
 
 #ifndef CHASQUI_NO_ATTENTION
 
-// Cache lines of 16.
-struct KvLineF32 {
-  static constexpr int kBytes = 4;
-  CHASQUI_INLINE static void get(const char* line, Vec v[2]) {
-    v[0] = load(reinterpret_cast<const float*>(line));
-    v[1] = load(reinterpret_cast<const float*>(line) + kLanes);
-  }
-};
-
-struct KvLineBF16 {
-  static constexpr int kBytes = 2;
-  CHASQUI_INLINE static void get(const char* line, Vec v[2]) {
-    const IVec pairs = *reinterpret_cast<const LooseIVec*>(line);
-    v[0] = (Vec)(pairs << 16);
-    v[1] = upper_halves(pairs);
-  }
-};
-
 // e4m3 in the upper byte of each lane as floats: see Fp8Code.
 CHASQUI_INLINE Vec e4m3_of(IVec upper) { return (Vec)(upper >> 4 & static_cast<int32_t>(0x87f00000)) * all(0x1p120f); }
 
@@ -256,31 +238,43 @@ void expand_kv(const void* codes, int64_t n, void* lines) {
   }
 }
 
-template <typename Line, int kRows>
-void scores(const float* q, int32_t head_dim, const void* const* pages, const void* const* value_pages, int32_t n_pages,
+constexpr int kKvLine = 64;  // bytes: 16 floats of one step, or 16 words of two steps
+
+// sums[r] += x[r * stride] * the two vectors of a line at step kStep, for as many steps as the line has, at most `steps`.
+template <typename Unit, int kRows, int kStep>
+CHASQUI_INLINE void attend_steps(const float* x, int64_t stride, int64_t step, const char* line, int64_t steps, Vec sums[][2]) {
+  if constexpr (kStep < Unit::kSteps) {
+    if (kStep >= steps) return;
+    asm("" : "+r"(x), "+r"(line));  // see tile_steps
+    const Vec low = Unit::template get<kStep>(line, 0);
+    const Vec high = Unit::template get<kStep>(line, 1);
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; r++) {
+      const Vec factor = all(x[kStep * step + r * stride]);
+      sums[r][0] = fused(factor, low, sums[r][0]);
+      sums[r][1] = fused(factor, high, sums[r][1]);
+    }
+    attend_steps<Unit, kRows, kStep + 1>(x, stride, step, line, steps, sums);
+  }
+}
+
+template <typename Unit, int kRows>
+void scores(const void* packed, int32_t head_dim, const void* const* pages, const void* const* value_pages, int32_t n_pages,
             float* s, int64_t lds) {
-  constexpr int kLine = kKvTile * Line::kBytes;
+  const auto* q = static_cast<const float*>(packed);
   for (int32_t page = 0; page < n_pages; page++) {
     const char* keys = static_cast<const char*>(pages[page]);
     const char* next_keys = static_cast<const char*>(pages[page + 1 < n_pages ? page + 1 : page]);
     const char* values = static_cast<const char*>(value_pages[page]);
     Vec sum[kRows][2];
     for (int r = 0; r < kRows; r++) sum[r][0] = sum[r][1] = all(0.0f);
-#pragma GCC unroll 4
-    for (int32_t d = 0; d < head_dim; d++) {
-      Vec key[2];
-      Line::get(keys + d * kLine, key);
+#pragma GCC unroll 2
+    for (int32_t d = 0; d < head_dim; d += Unit::kSteps) {
+      const int64_t at = d / Unit::kSteps * kKvLine;
       // Pages lie anywhere, so the hardware does not see what comes: the next page's keys, and the values for `mix`.
-      if (kLine >= 64 || d % 2 == 0) {
-        __builtin_prefetch(next_keys + d * kLine, 0, 3);
-        __builtin_prefetch(values + d * kLine, 0, 2);
-      }
-#pragma GCC unroll 12
-      for (int r = 0; r < kRows; r++) {
-        const Vec x = all(q[d * kRows + r]);
-        sum[r][0] = fused(x, key[0], sum[r][0]);
-        sum[r][1] = fused(x, key[1], sum[r][1]);
-      }
+      __builtin_prefetch(next_keys + at, 0, 3);
+      __builtin_prefetch(values + at, 0, 2);
+      attend_steps<Unit, kRows, 0>(q + d * kRows, 1, kRows, keys + at, Unit::kSteps, sum);
     }
     for (int r = 0; r < kRows; r++) {
       store(s + r * lds + page * kKvTile, sum[r][0]);
@@ -289,9 +283,9 @@ void scores(const float* q, int32_t head_dim, const void* const* pages, const vo
   }
 }
 
-template <typename Line, int kRows>
+template <typename Unit, int kRows>
 void mix(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o, int64_t ldo) {
-  const int32_t row_bytes = width * Line::kBytes;
+  const int64_t row_bytes = static_cast<int64_t>(width) * 4;  // of a value, or of two side by side
   for (int32_t column = 0; column < width; column += kKvTile) {
     Vec sum[kRows][2];
     for (int r = 0; r < kRows; r++) {
@@ -299,18 +293,11 @@ void mix(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, 
       sum[r][1] = load(o + r * ldo + column + kLanes);
     }
     for (int32_t first = 0; first < n_keys; first += kKvTile) {
-      const char* values = static_cast<const char*>(pages[first / kKvTile]) + column * Line::kBytes;
+      const char* values = static_cast<const char*>(pages[first / kKvTile]) + column * 4;
       const int32_t count = n_keys - first < kKvTile ? n_keys - first : kKvTile;
-#pragma GCC unroll 4
-      for (int32_t key = 0; key < count; key++) {
-        Vec value[2];
-        Line::get(values + key * row_bytes, value);
-#pragma GCC unroll 12
-        for (int r = 0; r < kRows; r++) {
-          const Vec x = all(p[r * ldp + first + key]);
-          sum[r][0] = fused(x, value[0], sum[r][0]);
-          sum[r][1] = fused(x, value[1], sum[r][1]);
-        }
+#pragma GCC unroll 2
+      for (int32_t key = 0; key < count; key += Unit::kSteps) {
+        attend_steps<Unit, kRows, 0>(p + first + key, ldp, 1, values + key / Unit::kSteps * row_bytes, count - key, sum);
       }
     }
     for (int r = 0; r < kRows; r++) {
@@ -320,23 +307,26 @@ void mix(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, 
   }
 }
 
-float softmax_block(float* s, int32_t n, float* max, float* sum) {
+float softmax(float* s, int32_t n, int32_t padded, float scale, float* max, float* sum) {
   const float low = -__builtin_inff();
-  const int32_t padded = (n + 15) / 16 * 16;
-  for (int32_t i = n; i < padded; i++) s[i] = low;
-  Vec top = all(*max);
-  for (int32_t i = 0; i < padded; i += kLanes) {
+  const int32_t written = (n + kKvTile - 1) / kKvTile * kKvTile;
+  for (int32_t i = n; i < written; i++) s[i] = low;
+  Vec top = all(low);
+  for (int32_t i = 0; i < written; i += kLanes) {
     const Vec x = load(s + i);
     top = select(x > top, x, top);
   }
   float highest = top[0];
   for (int i = 1; i < kLanes; i++) highest = top[i] > highest ? top[i] : highest;
+  highest = highest * scale;
+  if (*max > highest) highest = *max;
   Vec total = all(0.0f);
-  for (int32_t i = 0; i < padded; i += kLanes) {
-    const Vec e = exponential(load(s + i) - all(highest));
+  for (int32_t i = 0; i < written; i += kLanes) {
+    const Vec e = exponential(load(s + i) * all(scale) - all(highest));
     store(s + i, e);
     total += e;
   }
+  for (int32_t i = written; i < padded; i++) s[i] = 0.0f;
   const float factor = *max == highest ? 1.0f : exponential(all(*max - highest))[0];
   *max = highest;
   *sum = *sum * factor + sum_lanes(total);
@@ -367,18 +357,22 @@ void add_linear(Kernels* kernels) {
 }
 
 #ifndef CHASQUI_NO_ATTENTION
-template <typename Line, int kRows>
-void add_attention_rows(Scores* score, Mix* mixes) {
-  score[kRows] = scores<Line, kRows>;
-  mixes[kRows] = mix<Line, kRows>;
-  if constexpr (kRows > 1) add_attention_rows<Line, kRows - 1>(score, mixes);
+template <typename Unit, int kRows>
+void add_attention_rows(Attend* attend) {
+  attend->scores[kRows] = scores<Unit, kRows>;
+  attend->mix[kRows] = mix<Unit, kRows>;
+  if constexpr (kRows > 1) add_attention_rows<Unit, kRows - 1>(attend);
 }
 
 void add_attention(Kernels* kernels) {
-  kernels->attend_rows = kAttendRows;
-  add_attention_rows<KvLineF32, kAttendRows>(kernels->scores[kKvF32], kernels->mix[kKvF32]);
-  add_attention_rows<KvLineBF16, kAttendRows>(kernels->scores[kKvBF16], kernels->mix[kKvBF16]);
+  for (Attend& attend : kernels->attend_in_float) {
+    attend.input = kInputF32;
+    attend.chunk = 1;
+    attend.rows = kAttendRows;
+    attend.softmax = softmax;
+  }
+  add_attention_rows<UnitF32, kAttendRows>(&kernels->attend_in_float[kKvF32]);
+  add_attention_rows<UnitBF16, kAttendRows>(&kernels->attend_in_float[kKvBF16]);
   kernels->expand_kv = expand_kv;
-  kernels->softmax_block = softmax_block;
 }
 #endif
