@@ -86,6 +86,18 @@ class CpuBackend final : public Backend {
   std::string device_;
 };
 
+// The outputs of a panel that a layer has, in their places: to(i) for each. All but the last panel are whole, and of a length that
+// the compiler knows: a copy of any length is begun anew each time, which costs as much as the copy.
+template <typename Put>
+void each_output(const PanelLinear& linear, int64_t first, const Put& put) {
+  const int64_t count = linear.out - first;
+  if (count >= kPanel) {
+    for (int64_t i = 0; i < kPanel; i++) put(i);
+  } else {
+    for (int64_t i = 0; i < count; i++) put(i);
+  }
+}
+
 CpuWorkspace& of(Workspace& work) { return static_cast<CpuWorkspace&>(work); }
 
 int64_t CpuBackend::workspace_bytes(const WorkShape& shape) const {
@@ -238,9 +250,8 @@ void CpuBackend::norm_qkv_rope_store(Workspace& workspace, const Norm& norm, con
   const auto x = [&](int32_t row) { return work.x.as<float>() + row * dim; };
   float* out = work.qkv.as<float>();
   product(work, linear, static_cast<const CpuNorm*>(&norm), x, [&](int32_t row, int64_t panel, const float* sums) {
-    const int64_t first = panel * kPanel;
-    const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
-    std::memcpy(out + row * work.qkv_dim() + first, sums, static_cast<size_t>(count * kFloat));
+    float* to = out + row * work.qkv_dim() + panel * kPanel;
+    each_output(linear, panel * kPanel, [&](int64_t i) { to[i] = sums[i]; });
   });
   auto& cache = static_cast<PagedCache&>(kv);
   each_row(pool_, work.rows(), work.qkv_dim(), [&](int32_t row, int32_t) { rope_store(work, cache, layer, row); });
@@ -284,10 +295,8 @@ void CpuBackend::add_to_x(CpuWorkspace& work, const PanelLinear& linear, const f
   const auto row_of = [&](int32_t row) { return input + row * linear.in; };
   float* x = work.x.as<float>();
   product(work, linear, nullptr, row_of, [&](int32_t row, int64_t panel, const float* sums) {
-    const int64_t first = panel * kPanel;
-    const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
-    float* to = x + row * linear.out + first;
-    for (int64_t i = 0; i < count; i++) to[i] += sums[i];
+    float* to = x + row * linear.out + panel * kPanel;
+    each_output(linear, panel * kPanel, [&](int64_t i) { to[i] += sums[i]; });
   });
 }
 
@@ -304,10 +313,11 @@ void CpuBackend::norm_gateup_silu(Workspace& workspace, const Norm& norm, const 
   float* hidden = work.hidden.as<float>();
   product(work, linear, static_cast<const CpuNorm*>(&norm), x, [&](int32_t row, int64_t panel, const float* sums) {
     const int64_t first = panel / 2 * kPanel;
-    const int64_t count = std::min<int64_t>(kPanel, linear.out - first);
+    float* to = hidden + row * linear.out + first;
+    if (first + kPanel <= linear.out) return kernels_.silu_multiply(sums, sums + kPanel, to);
     float product[kPanel];
     kernels_.silu_multiply(sums, sums + kPanel, product);
-    std::memcpy(hidden + row * linear.out + first, product, static_cast<size_t>(count * kFloat));
+    each_output(linear, first, [&](int64_t i) { to[i] = product[i]; });
   });
 }
 
@@ -326,9 +336,8 @@ void CpuBackend::head(Workspace& workspace, const Norm& norm, const Linear& head
   float* logits = work.logits.as<float>();
   multiply(pool_, kernels_, linear, packed, work.sums.as<float>(),
            [&](int32_t row, int64_t panel, const float* sums) {
-             const int64_t start = panel * kPanel;
-             const int64_t width = std::min<int64_t>(kPanel, linear.out - start);
-             std::memcpy(logits + row * linear.out + start, sums, static_cast<size_t>(width * kFloat));
+             float* to = logits + row * linear.out + panel * kPanel;
+             each_output(linear, panel * kPanel, [&](int64_t i) { to[i] = sums[i]; });
            });
 }
 
