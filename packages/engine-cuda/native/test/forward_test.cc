@@ -263,6 +263,30 @@ TEST(rounded_inputs_agree_with_a_reference_that_rounds_at_the_same_points) {
   }
 }
 
+// Attention alone is rounded where weights are floats. Ties as above; a reference that rounds the cache only is much farther off.
+TEST(rounded_attention_agrees_with_a_reference_that_rounds_at_the_same_points) {
+  if (cpu::avx512bf16_kernels() == nullptr) {
+    check::skip("this processor multiplies no bf16");
+    return;
+  }
+  uint64_t seed = 400;
+  for (const Shape& shape : kShapes) {
+    const RandomModel model = make_model(config_of(shape), DType::kF32, seed++);
+    LlamaOptions options = usual_mode();
+    options.kv_type = KvType::kBF16;
+    auto forward = make_forward(model.config, model.weights, options);
+    if (forward == nullptr) continue;
+    const std::vector<int32_t> tokens = random_tokens(70, model.config.vocab, seed++);
+    const auto got = run_chunks(*forward, tokens, 512, pages_from(3, 70));
+    const double same = relative_rms(got, reference_logits(model.config, model.weights, tokens, rounded_attention_points()));
+    const double other = relative_rms(got, reference_logits(model.config, model.weights, tokens, bf16_cache_points()));
+    std::printf("  relative RMS of logits: same rounding %.2e, rounded cache only %.2e\n", same, other);
+    CHECK_NEAR(same, 0.0, 5e-4);
+    CHECK(other > 2 * same);
+    expect_same(run_chunks(*forward, tokens, 1, pages_from(3, 70)), got, "decodes");
+  }
+}
+
 TEST(any_cut_into_steps_gives_the_same_bits) {
   const RandomModel model = make_model(small_config(), DType::kBF16, 7);
   const std::vector<int32_t> tokens = random_tokens(150, model.config.vocab, 8);

@@ -96,7 +96,7 @@ void rotate(Row* x, size_t position, const std::vector<double>& frequencies) {
 // Causal attention of one query head at `position`: softmax(q k / sqrt(head_dim)) over the positions up to it, times v.
 // Query and output begin at `head`, keys and values at `kv_head`.
 void attend(const ModelConfig& config, const Rows& q, const Rows& k, const Rows& v, size_t position, size_t head,
-            size_t kv_head, Rounding rounding, Row* out) {
+            size_t kv_head, const RoundingPoints& rounding, Row* out) {
   const size_t size = static_cast<size_t>(config.head_dim);
   Row weights(position + 1);
   double largest = -INFINITY;
@@ -106,9 +106,9 @@ void attend(const ModelConfig& config, const Rows& q, const Rows& k, const Rows&
     largest = std::max(largest, weights[t]);
   }
   double total = 0.0;
-  for (double& weight : weights) total += weight = std::exp(weight - largest);
+  for (double& weight : weights) total += weight = rounded(std::exp(weight - largest), rounding.exponentials);
   for (size_t t = 0; t <= position; t++) {
-    const double probability = rounded(weights[t] / total, rounding);
+    const double probability = rounded(weights[t] / total, rounding.probabilities);
     for (size_t i = 0; i < size; i++) (*out)[head + i] += probability * v[t][kv_head + i];
   }
 }
@@ -133,7 +133,7 @@ void attention_block(const ModelConfig& config, const LayerWeights& layer, const
   Rows outputs(h.size(), Row(heads * size));
   for (size_t t = 0; t < h.size(); t++) {
     for (size_t head = 0; head < heads; head++) {
-      attend(config, q, k, v, t, head * size, head / group * size, rounding.probabilities, &outputs[t]);
+      attend(config, q, k, v, t, head * size, head / group * size, rounding, &outputs[t]);
     }
     round_all(&outputs[t], rounding.attention);
   }
@@ -249,20 +249,27 @@ double rounded(double value, Rounding rounding) {
 
 RoundingPoints bf16_cache_points() {
   RoundingPoints points = {Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32,
-                           Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32};
+                           Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32};
   points.cache = Rounding::kBF16;
   return points;
 }
 
-RoundingPoints rounded_input_points(Rounding inputs) {
+RoundingPoints rounded_attention_points() {
   RoundingPoints points = bf16_cache_points();
+  points.query = points.exponentials = Rounding::kBF16;
+  return points;
+}
+
+RoundingPoints rounded_input_points(Rounding inputs) {
+  RoundingPoints points = rounded_attention_points();
   points.norm = points.attention = points.gated = inputs;
   return points;
 }
 
 RoundingPoints bf16_points() {
-  return {Rounding::kBF16, Rounding::kBF16, Rounding::kBF16, Rounding::kBF16, Rounding::kBF16,
-          Rounding::kBF16, Rounding::kBF16, Rounding::kBF16, Rounding::kExact};
+  RoundingPoints points = {Rounding::kBF16, Rounding::kBF16, Rounding::kBF16, Rounding::kBF16, Rounding::kBF16,
+                           Rounding::kExact, Rounding::kBF16, Rounding::kBF16, Rounding::kBF16, Rounding::kExact};
+  return points;
 }
 
 }  // namespace chasqui

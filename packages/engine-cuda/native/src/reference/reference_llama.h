@@ -24,6 +24,7 @@ struct RoundingPoints {
   Rounding projection = Rounding::kExact;     // q k v gate up as they leave their matrices, before rope and silu
   Rounding query = Rounding::kExact;          // q after rope
   Rounding cache = Rounding::kExact;          // k after rope, and v
+  Rounding exponentials = Rounding::kExact;   // exp(score - highest score), before they are summed
   Rounding probabilities = Rounding::kExact;  // softmax(scores)
   Rounding attention = Rounding::kExact;      // the heads' outputs, the input of o
   Rounding gated = Rounding::kExact;          // silu(gate) * up, the input of down
@@ -32,8 +33,10 @@ struct RoundingPoints {
 
 // Float everywhere but for keys and values in bf16.
 RoundingPoints bf16_cache_points();
-// As the CPU multiplies with bf16 or 8 bit weights: what goes into a matrix is rounded (to kBF16 or kInt8), the cache is
-// bf16, the rest float.
+// Attention as the CPU multiplies in bf16, the rest float: keys and values, queries and exponentials are bf16. Exponentials
+// count from the highest score of the row, which is what the CPU does as long as there are no more than 256 positions.
+RoundingPoints rounded_attention_points();
+// As the CPU multiplies with bf16 or 8 bit weights: the same, and what goes into a matrix is rounded (to kBF16 or kInt8).
 RoundingPoints rounded_input_points(Rounding inputs);
 // bf16 at every point but the logits.
 RoundingPoints bf16_points();

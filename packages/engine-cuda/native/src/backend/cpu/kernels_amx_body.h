@@ -8,38 +8,70 @@ constexpr int kRowsOfTile = 32;
 
 // What differs between the row counts is data, not code; but a table wants a function for each.
 template <int kRows>
+constexpr TileRows kTileRows = {kRows > 16 ? 16 : kRows, kRows > 16 ? kRows - 16 : 0};
+
+// The tiles of sums, (kRows, 32) in memory.
+template <int kRows>
+inline void clear_sums() {
+  tile_clear(0);
+  tile_clear(1);
+  if constexpr (kRows > 16) {
+    tile_clear(2);
+    tile_clear(3);
+  }
+}
+
+template <int kRows>
+inline void load_sums(const float* from, int64_t stride) {
+  tile_load(0, from, stride * 4);
+  tile_load(1, from + 16, stride * 4);
+  if constexpr (kRows > 16) {
+    tile_load(2, from + 16 * stride, stride * 4);
+    tile_load(3, from + 16 * stride + 16, stride * 4);
+  }
+}
+
+template <int kRows, typename Sum>
+inline void store_sums(Sum* to, int64_t stride) {
+  tile_store(0, to, stride * 4);
+  tile_store(1, to + 16, stride * 4);
+  if constexpr (kRows > 16) {
+    tile_store(2, to + 16 * stride, stride * 4);
+    tile_store(3, to + 16 * stride + 16, stride * 4);
+  }
+}
+
+// sums += a chunk of all rows (32 steps of bf16, 64 of int8) * 16 units of the panel.
+#define CHASQUI_ADD_CHUNK(name, multiply)                   \
+  template <int kRows>                                      \
+  inline void name(const char* a, const char* units) {      \
+    tile_load(6, units, 128);                               \
+    tile_load(7, units + 64, 128);                          \
+    tile_load(4, a, 64);                                    \
+    multiply(0, 4, 6);                                      \
+    multiply(1, 4, 7);                                      \
+    if constexpr (kRows > 16) {                             \
+      tile_load(5, a + 16 * 64, 64);                        \
+      multiply(2, 5, 6);                                    \
+      multiply(3, 5, 7);                                    \
+    }                                                       \
+  }
+CHASQUI_ADD_CHUNK(add_bf16, tile_bf16)
+CHASQUI_ADD_CHUNK(add_int8, tile_int8)
+
+constexpr int64_t kUnits = 16 * 128;  // bytes of a chunk's units
+
+template <int kRows>
 void bf16_tile(const void* input, const void* panel, int64_t k, float* c, int64_t ldc) {
-  constexpr TileRows rows = {kRows > 16 ? 16 : kRows, kRows > 16 ? kRows - 16 : 0};
-  shape_tiles(rows);
+  shape_tiles(kTileRows<kRows>);
   const char* a = static_cast<const char*>(input);
-  const char* weights = static_cast<const char*>(panel);
-  const int64_t stride = ldc * 4;
-  float* second = c + 16 * ldc;
-  tile_load(0, c, stride);
-  tile_load(1, c + 16, stride);
-  if (rows.second > 0) {
-    tile_load(2, second, stride);
-    tile_load(3, second + 16, stride);
+  const char* units = static_cast<const char*>(panel);
+  load_sums<kRows>(c, ldc);
+  for (int64_t i = 0; i < k; i += 32, a += kRows * 64, units += kUnits) {
+    for (int line = 0; line < kUnits; line += 64) __builtin_prefetch(units + 4096 + line, 0, kRows <= 16 ? 3 : 2);
+    add_bf16<kRows>(a, units);
   }
-  for (int64_t i = 0; i < k; i += 32, a += kRows * 64, weights += 16 * 128) {
-    for (int line = 0; line < 16 * 128; line += 64) __builtin_prefetch(weights + 4096 + line, 0, kRows <= 16 ? 3 : 2);
-    tile_load(6, weights, 128);
-    tile_load(7, weights + 64, 128);
-    tile_load(4, a, 64);
-    tile_bf16(0, 4, 6);
-    tile_bf16(1, 4, 7);
-    if (rows.second > 0) {
-      tile_load(5, a + 16 * 64, 64);
-      tile_bf16(2, 5, 6);
-      tile_bf16(3, 5, 7);
-    }
-  }
-  tile_store(0, c, stride);
-  tile_store(1, c + 16, stride);
-  if (rows.second > 0) {
-    tile_store(2, second, stride);
-    tile_store(3, second + 16, stride);
-  }
+  store_sums<kRows>(c, ldc);
 }
 
 // Integer sums of a group of 64 steps times the scales of rows and outputs, added to c as the other kernels do it.
@@ -55,43 +87,27 @@ inline void add_scaled(const int32_t* sums, int rows, const float* input_scales,
 
 template <int kGroup, int kRows>
 void int8_tile(const void* input, const void* panel, int64_t k, float* c, int64_t ldc) {
-  constexpr TileRows rows = {kRows > 16 ? 16 : kRows, kRows > 16 ? kRows - 16 : 0};
-  shape_tiles(rows);
+  shape_tiles(kTileRows<kRows>);
   const char* a = static_cast<const char*>(input);
-  const char* weights = static_cast<const char*>(panel);
+  const char* units = static_cast<const char*>(panel);
   alignas(64) int32_t sums[kRows * 32];
   float scales[32];
   for (int64_t i = 0; i < k; i += kInputGroup) {
     if (i % kGroup == 0) {
       uint16_t line[32];
-      std::memcpy(line, weights, sizeof line);
+      std::memcpy(line, units, sizeof line);
       for (int column = 0; column < 32; column++) {
         const uint32_t bits = static_cast<uint32_t>(line[column % 16 * 2 + column / 16]) << 16;
         std::memcpy(&scales[column], &bits, 4);
       }
-      weights += 64;
+      units += 64;
     }
-    tile_clear(0);
-    tile_clear(1);
-    tile_load(6, weights, 128);
-    tile_load(7, weights + 64, 128);
-    tile_load(4, a, 64);
-    tile_int8(0, 4, 6);
-    tile_int8(1, 4, 7);
-    if (rows.second > 0) {
-      tile_clear(2);
-      tile_clear(3);
-      tile_load(5, a + 16 * 64, 64);
-      tile_int8(2, 5, 6);
-      tile_int8(3, 5, 7);
-      tile_store(2, sums + 16 * 32, 128);
-      tile_store(3, sums + 16 * 32 + 16, 128);
-    }
-    tile_store(0, sums, 128);
-    tile_store(1, sums + 16, 128);
+    clear_sums<kRows>();
+    add_int8<kRows>(a, units);
+    store_sums<kRows>(sums, 32);
     add_scaled(sums, kRows, reinterpret_cast<const float*>(a + kInputGroup * kRows), scales, c, ldc);
     a += (kInputGroup + 8) * kRows;
-    weights += 16 * 128;
+    units += kUnits;
   }
 }
 

@@ -14,18 +14,9 @@ namespace chasqui::cpu {
 
 namespace {
 
-#define CHASQUI_INLINE inline __attribute__((always_inline))
+#include "products_avx512bf16_body.h"
 
-constexpr int kRowsOfTile = 12;  // 24 sums in 32 registers
 constexpr int kPairChunk = 2, kQuadChunk = 4;
-
-// Asks for what comes later, into the second cache: asked into the first, the few buffers of its misses are what limits
-// one row (int4: 21 instead of 29 GB/s).
-template <int kAhead>
-CHASQUI_INLINE void prefetch(const char* panel) {
-  __builtin_prefetch(panel + kAhead, 0, 2);
-  __builtin_prefetch(panel + kAhead + 64, 0, 2);
-}
 
 constexpr int kNear = 1024;  // about the latency of memory
 // Pairs of more rows take about as long to multiply as to read, and only from far ahead is both done at the same time.
@@ -33,88 +24,32 @@ template <int kRows>
 constexpr int kPairsAhead = kRows <= 4 ? kNear : 8192;
 
 template <int kRows>
-CHASQUI_INLINE void pair_step(const uint32_t* a, const char* unit, __m512 sums[][2]) {
-  const __m512bh low = (__m512bh)_mm512_loadu_si512(unit);
-  const __m512bh high = (__m512bh)_mm512_loadu_si512(unit + 64);
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; r++) {
-    const __m512bh x = (__m512bh)_mm512_set1_epi32(static_cast<int>(a[r]));
-    sums[r][0] = _mm512_dpbf16_ps(sums[r][0], x, low);
-    sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, high);
-  }
-}
-
-template <int kRows>
 void bf16_tile(const void* input, const void* panel, int64_t k, float* c, int64_t ldc) {
   const auto* a = static_cast<const uint32_t*>(input);
   const char* unit = static_cast<const char*>(panel);
-  __m512 sums[kRows][2];
+  Sums<kRows> sums;
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; r++) {
-    sums[r][0] = _mm512_loadu_ps(c + r * ldc);
-    sums[r][1] = _mm512_loadu_ps(c + r * ldc + 16);
+    sums.at[r][0] = _mm512_loadu_ps(c + r * ldc);
+    sums.at[r][1] = _mm512_loadu_ps(c + r * ldc + 16);
   }
   for (int64_t i = 0; i < (k + 1) / 2; i++) {
-    prefetch<kPairsAhead<kRows>>(unit);
-    pair_step<kRows>(a, unit, sums);
+    prefetch_unit(unit + kPairsAhead<kRows>);
+    pair_step<kRows>(a, _mm512_loadu_si512(unit), _mm512_loadu_si512(unit + 64), &sums);
     a += kRows;
-    unit += 128;
+    unit += kUnit;
   }
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; r++) {
-    _mm512_storeu_ps(c + r * ldc, sums[r][0]);
-    _mm512_storeu_ps(c + r * ldc + 16, sums[r][1]);
-  }
-}
-
-// Sums of a tile that live in registers.
-template <int kRows>
-struct Sums {
-  __m512i at[kRows][2];
-};
-
-// sums += four steps of all rows * a vector of quads for each half of the panel.
-template <int kRows>
-CHASQUI_INLINE void quad_step(const uint32_t* a, __m512i low, __m512i high, Sums<kRows>* sums) {
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; r++) {
-    const __m512i x = _mm512_set1_epi32(static_cast<int>(a[r]));
-    // By hand: of the intrinsic the compiler makes three copies, and has too few registers for them.
-    asm("vpdpbusd %2, %1, %0" : "+v"(sums->at[r][0]) : "v"(low), "v"(x));
-    asm("vpdpbusd %2, %1, %0" : "+v"(sums->at[r][1]) : "v"(high), "v"(x));
-  }
-}
-
-template <int kBits, int kRows>
-CHASQUI_INLINE void integer_group(const uint32_t* a, const char* unit, Sums<kRows>* sums) {
-  if constexpr (kBits == 8) {
-    const __m512i flip = _mm512_set1_epi32(static_cast<int>(0x80808080));
-    for (int i = 0; i < kInputGroup / 4; i++) {
-      prefetch<kNear>(unit);
-      quad_step<kRows>(a, _mm512_xor_si512(_mm512_loadu_si512(unit), flip),
-                       _mm512_xor_si512(_mm512_loadu_si512(unit + 64), flip), sums);
-      a += kRows;
-      unit += 128;
-    }
-  } else {
-    const __m512i flip = _mm512_set1_epi32(static_cast<int>(0x88888888));
-    const __m512i mask = _mm512_set1_epi32(0x0f0f0f0f);
-    for (int i = 0; i < kInputGroup / 8; i++) {
-      prefetch<kNear>(unit);
-      const __m512i low = _mm512_xor_si512(_mm512_loadu_si512(unit), flip);
-      const __m512i high = _mm512_xor_si512(_mm512_loadu_si512(unit + 64), flip);
-      quad_step<kRows>(a, _mm512_and_si512(low, mask), _mm512_and_si512(high, mask), sums);
-      quad_step<kRows>(a + kRows, _mm512_and_si512(_mm512_srli_epi32(low, 4), mask),
-                       _mm512_and_si512(_mm512_srli_epi32(high, 4), mask), sums);
-      a += 2 * kRows;
-      unit += 128;
-    }
+    _mm512_storeu_ps(c + r * ldc, sums.at[r][0]);
+    _mm512_storeu_ps(c + r * ldc + 16, sums.at[r][1]);
   }
 }
 
 template <int kBits, int kGroup, int kRows>
 void integer_tile(const void* input, const void* panel, int64_t k, float* c, int64_t ldc) {
   constexpr int kUnitsBytes = kInputGroup * 32 * kBits / 8;  // of an input group
+  const __m512i flip = _mm512_set1_epi32(static_cast<int>(kBits == 8 ? 0x80808080 : 0x88888888));
   const char* a = static_cast<const char*>(input);
   const char* at = static_cast<const char*>(panel);
   for (int64_t start = 0; start < k; start += kGroup) {
@@ -123,23 +58,13 @@ void integer_tile(const void* input, const void* panel, int64_t k, float* c, int
     for (int64_t first = start; first < start + kGroup && first < k; first += kInputGroup) {
       const auto* input_scales = reinterpret_cast<const float*>(a + kInputGroup * kRows);
       const auto* input_sums = reinterpret_cast<const int32_t*>(input_scales + kRows);
-      Sums<kRows> sums;
-#pragma GCC unroll 12
-      for (int r = 0; r < kRows; r++) {
-        sums.at[r][0] = sums.at[r][1] = _mm512_set1_epi32(input_sums[r] * -(1 << (kBits - 1)));
-      }
-      integer_group<kBits, kRows>(reinterpret_cast<const uint32_t*>(a), at, &sums);
+      IntegerSums<kRows> sums;
+      begin_group<kBits, kRows>(input_sums, &sums);
+      integer_group<kBits, kRows>(reinterpret_cast<const uint32_t*>(a), at, flip, kNear, &sums);
       const __m512i pairs = _mm512_loadu_si512(scales);
       const __m512 low = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
       const __m512 high = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000))));
-#pragma GCC unroll 12
-      for (int r = 0; r < kRows; r++) {
-        const __m512 scale = _mm512_set1_ps(input_scales[r]);
-        float* to = c + r * ldc;
-        _mm512_storeu_ps(to, _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums.at[r][0]), scale), low, _mm512_loadu_ps(to)));
-        _mm512_storeu_ps(to + 16, _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums.at[r][1]), scale), high,
-                                                  _mm512_loadu_ps(to + 16)));
-      }
+      end_group<kRows>(sums, input_scales, low, high, c, ldc);
       at += kUnitsBytes;
       a += (kInputGroup + 8) * kRows;
     }

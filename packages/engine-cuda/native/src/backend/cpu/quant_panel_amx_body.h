@@ -23,37 +23,15 @@ inline void scales_of(const QuantPanel& panel, int64_t group, float* scales) {
 
 template <int kRows>
 void quant_pair_tile(const QuantPanel& panel, const char* codes, const void* input, int64_t first, int64_t k, float* c, int64_t ldc) {
-  constexpr TileRows rows = {kRows > 16 ? 16 : kRows, kRows > 16 ? kRows - 16 : 0};
-  shape_tiles(rows);
+  shape_tiles(kTileRows<kRows>);
   const char* a = static_cast<const char*>(input);
   alignas(64) float sums[kRows * 32];
   float scales[32];
   for (int64_t done = 0; done < k; done += panel.run) {
     const int64_t end = done + panel.run < k ? done + panel.run : k;
-    tile_clear(0);
-    tile_clear(1);
-    if (rows.second > 0) {
-      tile_clear(2);
-      tile_clear(3);
-    }
-    for (int64_t i = done; i < end; i += 32, a += kRows * 64, codes += 16 * 128) {
-      tile_load(6, codes, 128);
-      tile_load(7, codes + 64, 128);
-      tile_load(4, a, 64);
-      tile_bf16(0, 4, 6);
-      tile_bf16(1, 4, 7);
-      if (rows.second > 0) {
-        tile_load(5, a + 16 * 64, 64);
-        tile_bf16(2, 5, 6);
-        tile_bf16(3, 5, 7);
-      }
-    }
-    tile_store(0, sums, 128);
-    tile_store(1, sums + 16, 128);
-    if (rows.second > 0) {
-      tile_store(2, sums + 16 * 32, 128);
-      tile_store(3, sums + 16 * 32 + 16, 128);
-    }
+    clear_sums<kRows>();
+    for (int64_t i = done; i < end; i += 32, a += kRows * 64, codes += kUnits) add_bf16<kRows>(a, codes);
+    store_sums<kRows>(sums, 32);
     scales_of(panel, (first + done) / panel.group, scales);
     for (int row = 0; row < kRows; row++) {
       float* to = c + row * ldc;
@@ -65,31 +43,15 @@ void quant_pair_tile(const QuantPanel& panel, const char* codes, const void* inp
 // Codes are signed here: those of four bits were made so by their unpacking, and their zeros are 8 less.
 template <int kBits, int kRows>
 void quant_int8_tile(const QuantPanel& panel, const char* codes, const void* input, int64_t first, int64_t k, float* c, int64_t ldc) {
-  constexpr TileRows rows = {kRows > 16 ? 16 : kRows, kRows > 16 ? kRows - 16 : 0};
   constexpr int kCentre = kBits == 4 ? 8 : 0;
-  shape_tiles(rows);
+  shape_tiles(kTileRows<kRows>);
   const char* a = static_cast<const char*>(input);
   alignas(64) int32_t sums[kRows * 32];
   float scales[32];
   for (int64_t done = 0; done < k; done += kInputGroup) {
-    tile_clear(0);
-    tile_clear(1);
-    tile_load(6, codes, 128);
-    tile_load(7, codes + 64, 128);
-    tile_load(4, a, 64);
-    tile_int8(0, 4, 6);
-    tile_int8(1, 4, 7);
-    if (rows.second > 0) {
-      tile_clear(2);
-      tile_clear(3);
-      tile_load(5, a + 16 * 64, 64);
-      tile_int8(2, 5, 6);
-      tile_int8(3, 5, 7);
-      tile_store(2, sums + 16 * 32, 128);
-      tile_store(3, sums + 16 * 32 + 16, 128);
-    }
-    tile_store(0, sums, 128);
-    tile_store(1, sums + 16, 128);
+    clear_sums<kRows>();
+    add_int8<kRows>(a, codes);
+    store_sums<kRows>(sums, 32);
     const int64_t group = (first + done) / panel.group;
     const auto* input_scales = reinterpret_cast<const float*>(a + kInputGroup * kRows);
     if (panel.zeros != nullptr) {
@@ -102,7 +64,7 @@ void quant_int8_tile(const QuantPanel& panel, const char* codes, const void* inp
     scales_of(panel, group, scales);
     add_scaled(sums, kRows, input_scales, scales, c, ldc);
     a += (kInputGroup + 8) * kRows;
-    codes += 16 * 128;
+    codes += kUnits;
   }
 }
 

@@ -13,16 +13,11 @@ namespace chasqui::cpu {
 
 namespace {
 
-#define CHASQUI_INLINE inline __attribute__((always_inline))
+#include "products_avx512bf16_body.h"
 
-constexpr int kRowsOfTile = 12;  // 24 sums in 32 registers
-
-constexpr int kFewRows = 4;      // of which two runs are worked on at once, so that sums need not wait for themselves
+constexpr int kFewRows = 4;  // of which two runs are worked on at once, so that sums need not wait for themselves
 constexpr float kFp8Scale = 0x1p8f;
-
-// Into the second cache, see kernels_avx512bf16.cc.
 constexpr int64_t kAhead = 1024;
-CHASQUI_INLINE void prefetch(const char* line) { __builtin_prefetch(line, 0, 2); }
 
 // Where a tile of few rows finds what comes after its panel. Panels of one form follow each other, each with its lines
 // before its codes; the lines are asked for bit by bit while the codes before them are worked on.
@@ -70,25 +65,9 @@ CHASQUI_INLINE __m512 scales_of(const QuantPanel& panel, int64_t group, int half
 }
 
 template <int kRows>
-struct Sums {
-  __m512 at[kRows][2];
-};
-
-template <int kRows>
 CHASQUI_INLINE void clear(Sums<kRows>* sums) {
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; r++) sums->at[r][0] = sums->at[r][1] = _mm512_setzero_ps();
-}
-
-// Two steps of all rows * their values for each half of the panel.
-template <int kRows>
-CHASQUI_INLINE void pair_step(const uint32_t* a, __m512i low, __m512i high, Sums<kRows>* sums) {
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; r++) {
-    const __m512bh x = (__m512bh)_mm512_set1_epi32(static_cast<int>(a[r]));
-    sums->at[r][0] = _mm512_dpbf16_ps(sums->at[r][0], x, (__m512bh)low);
-    sums->at[r][1] = _mm512_dpbf16_ps(sums->at[r][1], x, (__m512bh)high);
-  }
 }
 
 template <int kRows>
@@ -252,54 +231,12 @@ void unpack_pairs(const QuantPanel& panel, const char* codes, int64_t k, void* b
 
 // ---- 8 bit products ----
 
-template <int kRows>
-struct IntegerSums {
-  __m512i at[kRows][2];
-};
-
-template <int kRows>
-CHASQUI_INLINE void quad_step(const uint32_t* a, __m512i low, __m512i high, IntegerSums<kRows>* sums) {
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; r++) {
-    const __m512i x = _mm512_set1_epi32(static_cast<int>(a[r]));
-    asm("vpdpbusd %2, %1, %0" : "+v"(sums->at[r][0]) : "v"(low), "v"(x));  // see kernels_avx512bf16.cc
-    asm("vpdpbusd %2, %1, %0" : "+v"(sums->at[r][1]) : "v"(high), "v"(x));
-  }
-}
-
-// An input group, codes taken as unsigned: those of eight bits are signed as stored, and 128 is added.
-template <int kBits, int kRows>
-CHASQUI_INLINE void integer_group(const uint32_t* a, const char* unit, int64_t ahead, IntegerSums<kRows>* sums) {
-  const __m512i flip = _mm512_set1_epi32(static_cast<int>(0x80808080));
-  const __m512i mask = _mm512_set1_epi32(0x0f0f0f0f);
-  for (int i = 0; i < kInputGroup * kBits / 32; i++) {
-    prefetch(unit + ahead);
-    prefetch(unit + ahead + 64);
-    const __m512i low = _mm512_loadu_si512(unit), high = _mm512_loadu_si512(unit + 64);
-    if constexpr (kBits == 8) {
-      quad_step<kRows>(a, _mm512_xor_si512(low, flip), _mm512_xor_si512(high, flip), sums);
-      a += kRows;
-    } else {
-      quad_step<kRows>(a, _mm512_and_si512(low, mask), _mm512_and_si512(high, mask), sums);
-      quad_step<kRows>(a + kRows, _mm512_and_si512(_mm512_srli_epi32(low, 4), mask),
-                       _mm512_and_si512(_mm512_srli_epi32(high, 4), mask), sums);
-      a += 2 * kRows;
-    }
-    unit += 128;
-  }
-}
-
 // Zeros less what stands for 0 without them: in lanes of 32 bits, of which the upper halves are 0.
 template <int kBits>
 CHASQUI_INLINE __m512i zeros_of(const QuantPanel& panel, int64_t group, int half) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(panel.zeros + group * kPanel + half * 16));
   const __m512i zeros = _mm512_sub_epi32(_mm512_cvtepi8_epi32(bytes), _mm512_set1_epi32(kBits == 4 ? 8 : 0));
   return _mm512_and_si512(zeros, _mm512_set1_epi32(0xffff));
-}
-
-// c += float(sum) * input scale * scales.
-CHASQUI_INLINE void add_integers(__m512i sum, __m512 input_scale, __m512 scales, float* c) {
-  _mm512_storeu_ps(c, _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), input_scale), scales, _mm512_loadu_ps(c)));
 }
 
 // A group's scales and zeros. They are in memory before the sums begin: what is made while sums live, by way of branches, has
@@ -321,6 +258,8 @@ CHASQUI_INLINE void load_lines(const QuantPanel& panel, int64_t group, GroupLine
 template <int kBits, bool kZeros, int kRows>
 CHASQUI_INLINE void integer_groups(const QuantPanel& panel, const char* codes, const char* a, int64_t first, int64_t k, float* c,
                                    int64_t ldc) {
+  // Codes of four bits have no sign as they are stored; those of eight have, and 128 is added.
+  const __m512i flip = _mm512_set1_epi32(static_cast<int>(kBits == 8 ? 0x80808080 : 0));
   const Next next(panel, codes, k, kPanel * kBits / 8);
   GroupLines lines;
   for (int64_t done = 0; done < k; done += kInputGroup) {
@@ -330,11 +269,8 @@ CHASQUI_INLINE void integer_groups(const QuantPanel& panel, const char* codes, c
     const auto* input_sums = reinterpret_cast<const int32_t*>(input_scales + kRows);
     load_lines<kBits, kZeros>(panel, group_at(panel, first + done), &lines);
     IntegerSums<kRows> sums;
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; r++) {
-      sums.at[r][0] = sums.at[r][1] = _mm512_set1_epi32(input_sums[r] * -(1 << (kBits - 1)));
-    }
-    integer_group<kBits, kRows>(reinterpret_cast<const uint32_t*>(a), codes, ahead, &sums);
+    begin_group<kBits, kRows>(input_sums, &sums);
+    integer_group<kBits, kRows>(reinterpret_cast<const uint32_t*>(a), codes, flip, ahead, &sums);
     if constexpr (kZeros) {
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; r++) {
@@ -344,12 +280,7 @@ CHASQUI_INLINE void integer_groups(const QuantPanel& panel, const char* codes, c
         sums.at[r][1] = _mm512_sub_epi32(sums.at[r][1], _mm512_madd_epi16(sum, lines.zeros[1]));
       }
     }
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; r++) {
-      const __m512 input_scale = _mm512_set1_ps(input_scales[r]);
-      add_integers(sums.at[r][0], input_scale, lines.scales[0], c + r * ldc);
-      add_integers(sums.at[r][1], input_scale, lines.scales[1], c + r * ldc + 16);
-    }
+    end_group<kRows>(sums, input_scales, lines.scales[0], lines.scales[1], c, ldc);
     codes += kInputGroup * kPanel * kBits / 8;
     a += (kInputGroup + 8) * kRows;
   }
