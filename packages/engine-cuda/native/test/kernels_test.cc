@@ -219,7 +219,7 @@ TEST(scores_and_mix_attend_to_pages) {
         for (size_t i = 0; i < p.size() && attend->input == kInputBF16; i++) {
           reinterpret_cast<uint16_t*>(given.data() + i / kRow * kRow)[i % kRow] = float_to_bf16(p[i]);
         }
-        attend->mix[rows](given.data(), kRow, value_pages, n_keys, width, o.data(), width);
+        attend->mix[rows](given.data(), kRow, value_pages, key_pages, n_keys, width, o.data(), width);
         for (int32_t row = 0; row < rows; row++) {
           for (int32_t key = 0; key < kRow; key++) {
             double want = key < kPages * kKvTile ? 0 : -7.0;

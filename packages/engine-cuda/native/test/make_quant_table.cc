@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
   if (Status status = read_held_out(CHASQUI_PACKAGES "/tiny-llama/test/held-out.json", &held_out); !status.ok()) return complain(status);
   std::printf("# the tiny model on the CPU backend, bf16 cache; 56 held-out conversations; bytes of the linear layers and the head;\n");
   std::printf("# errors are relative RMS of the weights; checkpoints are rounded to nearest, without calibration\n");
-  std::printf("# machine: %s; rounded: with the inputs of products rounded (kernels avx512bf16)\n", argc > 1 ? argv[1] : "not named");
+  std::printf("# machine: %s; rounded: with the inputs of products and attention rounded (kernels avx512bf16)\n", argc > 1 ? argv[1] : "not named");
   std::printf("format,bytes,perplexity,perplexity_rounded,perplexity_fp8_cache");
   for (const char* kind : kMatrixKinds) std::printf(",error_%s", kind);
   std::printf("\n");

@@ -205,6 +205,19 @@ void Attention::pack_queries(const Means& means, const AttendTask& task, const f
   }
 }
 
+// Positions go on with the next block of the same head, or begin again with the next one.
+void Attention::find_next(const PagedCache& cache, int32_t layer, const BatchSpan& span, const AttendTask& task, int32_t start,
+                          Block* block) const {
+  const int32_t n_pages = (span.position + task.first_token + task.n_tokens + kPageTokens - 1) / kPageTokens;
+  const bool goes_on = start / kPageTokens + kPagesOfBlock < n_pages;
+  const int32_t head = goes_on ? task.kv_head : std::min(task.kv_head + 1, shape_.n_kv_heads - 1);
+  const int32_t first = goes_on ? start / kPageTokens + kPagesOfBlock : 0;
+  for (int32_t i = 0; i < kPagesOfBlock; i++) {
+    const int32_t page = span.pages[std::min(first + i, n_pages - 1)];
+    block->next[i] = cache.keys.as<char>() + cache.tile_offset(layer, page, head);
+  }
+}
+
 void Attention::attend_segment(const Means& means, const PagedCache& cache, int32_t layer, const BatchSpan& span,
                                const AttendTask& task, int32_t index, const Scratch& scratch) const {
   const int32_t rows = rows_of(task);
@@ -215,13 +228,13 @@ void Attention::attend_segment(const Means& means, const PagedCache& cache, int3
   const int32_t length = span.position + task.first_token + task.n_tokens;
   const int32_t end = std::min(length, (index + 1) * kAttendSegment);
   for (int32_t start = index * kAttendSegment; start < end; start += kAttendBlock) {
-    const void* keys[kPagesOfBlock];
-    const void* values[kPagesOfBlock];
+    Block block;
+    find_next(cache, layer, span, task, start, &block);
     const int32_t n_pages = (std::min(kAttendBlock, end - start) + kPageTokens - 1) / kPageTokens;
     for (int32_t i = 0; i < n_pages; i++) {
       const int64_t offset = cache.tile_offset(layer, span.pages[start / kPageTokens + i], task.kv_head);
-      keys[i] = cache.keys.as<char>() + offset;
-      values[i] = cache.values.as<char>() + offset;
+      block.keys[i] = cache.keys.as<char>() + offset;
+      block.values[i] = cache.values.as<char>() + offset;
       if (cache.shape.type != KvType::kFp8) continue;
       // Pages lie anywhere: the next one is asked for while this one is expanded.
       if (i + 1 < n_pages) {
@@ -233,18 +246,18 @@ void Attention::attend_segment(const Means& means, const PagedCache& cache, int3
       }
       char* key_lines = scratch.keys + 2 * i * cache.tile_bytes;
       char* value_lines = key_lines + 2 * kPagesOfBlock * cache.tile_bytes;
-      means.kernels.expand_kv(keys[i], cache.tile_bytes / kKvTile, key_lines);
-      means.kernels.expand_kv(values[i], cache.tile_bytes / kKvTile, value_lines);
-      keys[i] = key_lines;
-      values[i] = value_lines;
+      means.kernels.expand_kv(block.keys[i], cache.tile_bytes / kKvTile, key_lines);
+      means.kernels.expand_kv(block.values[i], cache.tile_bytes / kKvTile, value_lines);
+      block.keys[i] = key_lines;
+      block.values[i] = value_lines;
     }
-    attend_block(means, span, task, start, keys, values, scratch);
+    attend_block(means, span, task, start, block, scratch);
   }
 }
 
 // All rows of the task against positions start .. start + 255. A row sees positions up to its own.
 void Attention::attend_block(const Means& means, const BatchSpan& span, const AttendTask& task, int32_t start,
-                             const void* const* keys, const void* const* values, const Scratch& scratch) const {
+                             const Block& pages, const Scratch& scratch) const {
   const AttendState& state = scratch.segment;
   const Attend& attend = means.attend;
   const RowBlocks blocks(rows_of(task), attend.rows);
@@ -258,7 +271,8 @@ void Attention::attend_block(const Means& means, const BatchSpan& span, const At
     const int32_t n_pages = (most + kPageTokens - 1) / kPageTokens;
     const int32_t padded = n_pages * kPageTokens;
     float* s = scratch.scores;
-    attend.scores[size](packed_block(attend, blocks, block, scratch.q), shape_.head_dim, keys, values, n_pages, s, kAttendBlock);
+    attend.scores[size](packed_block(attend, blocks, block, scratch.q), shape_.head_dim, pages.keys, pages.values,
+                        n_pages, s, kAttendBlock);
     for (int32_t i = 0; i < size; i++) {
       const int32_t row = first + i;
       const int32_t n = seen(row);
@@ -270,7 +284,8 @@ void Attention::attend_block(const Means& means, const BatchSpan& span, const At
       const float factor = attend.softmax(p, n, padded, scale_, &state.max[row], &state.sum[row]);
       if (factor != 1.0f) means.kernels.scale(state.values + static_cast<int64_t>(row) * width_, width_, factor);
     }
-    attend.mix[size](s, kAttendBlock, values, most, width_, state.values + static_cast<int64_t>(first) * width_, width_);
+    attend.mix[size](s, kAttendBlock, pages.values, pages.next, most, width_, state.values + static_cast<int64_t>(first) * width_,
+                     width_);
   }
 }
 

@@ -91,6 +91,13 @@ class Attention {
     const Attend& attend;
   };
 
+  // The pages of a block, and as many whose keys are wanted after it.
+  struct Block {
+    const void* keys[kAttendBlock / kPageTokens];
+    const void* values[kAttendBlock / kPageTokens];
+    const void* next[kAttendBlock / kPageTokens];
+  };
+
   struct Scratch {
     float* q;       // packed rows by blocks
     float* scores;  // (rows, kAttendBlock)
@@ -106,10 +113,11 @@ class Attention {
   void plan_span(const BatchSpan& span, int32_t index);
   float* packed_block(const Attend& attend, const RowBlocks& blocks, int32_t block, float* packed) const;
   void pack_queries(const Means& means, const AttendTask& task, const float* q, int64_t q_stride, float* packed) const;
+  void find_next(const PagedCache& cache, int32_t layer, const BatchSpan& span, const AttendTask& task, int32_t start, Block* block) const;
   void attend_segment(const Means& means, const PagedCache& cache, int32_t layer, const BatchSpan& span,
                       const AttendTask& task, int32_t index, const Scratch& scratch) const;
   void attend_block(const Means& means, const BatchSpan& span, const AttendTask& task, int32_t start,
-                    const void* const* keys, const void* const* values, const Scratch& scratch) const;
+                    const Block& block, const Scratch& scratch) const;
   void merge(const AttendState& part, int32_t rows, const AttendState& total) const;
   void write(const AttendState& total, const AttendTask& task, float* out, int64_t out_stride) const;
 

@@ -53,7 +53,7 @@ CHASQUI_INLINE void page_scores(const uint32_t* q, int32_t pairs, const void* co
     __m512i lines[kPages];
 #pragma GCC unroll 4
     for (int i = 0; i < kPages; i++) {
-      __builtin_prefetch(static_cast<const char*>(next[i]) + pair * kLine, 0, 3);
+      __builtin_prefetch(static_cast<const char*>(next[i]) + pair * kLine, 0, 2);
       __builtin_prefetch(static_cast<const char*>(values[i]) + pair * kLine, 0, 2);
       lines[i] = _mm512_loadu_si512(static_cast<const char*>(pages[i]) + pair * kLine);
     }
@@ -84,8 +84,8 @@ void scores(const void* packed, int32_t head_dim, const void* const* pages, cons
 
 // kLines times 16 columns.
 template <int kRows, int kLines>
-CHASQUI_INLINE void mix_columns(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, int32_t column,
-                                float* o, int64_t ldo) {
+CHASQUI_INLINE void mix_columns(const float* p, int64_t ldp, const void* const* pages, const void* const* next, int32_t n_keys,
+                                int32_t width, int32_t column, float* o, int64_t ldo) {
   Sums<kRows, kLines> sums;
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; r++) {
@@ -95,12 +95,16 @@ CHASQUI_INLINE void mix_columns(const float* p, int64_t ldp, const void* const* 
   const auto* pairs = reinterpret_cast<const uint32_t*>(p);
   for (int32_t first = 0; first < n_keys; first += kKvTile, pairs += kKvTile / 2) {
     const char* values = static_cast<const char*>(pages[first / kKvTile]) + column * 4;
+    const char* later = static_cast<const char*>(next[first / kKvTile]) + column * 4;
     const int32_t count = n_keys - first < kKvTile ? n_keys - first : kKvTile;
     __m512i lines[kLines];
     int32_t key = 0;
-    for (; key + 1 < count; key += 2, values += width * 4) {
+    for (; key + 1 < count; key += 2, values += width * 4, later += width * 4) {
 #pragma GCC unroll 4
-      for (int i = 0; i < kLines; i++) lines[i] = _mm512_loadu_si512(values + i * kLine);
+      for (int i = 0; i < kLines; i++) {
+        if constexpr (kRows <= kFewRows) __builtin_prefetch(later + i * kLine, 0, 2);
+        lines[i] = _mm512_loadu_si512(values + i * kLine);
+      }
       add_pair<kRows, kLines>(pairs + key / 2, ldp, lines, &sums);
     }
     if (key == count) continue;
@@ -117,13 +121,14 @@ CHASQUI_INLINE void mix_columns(const float* p, int64_t ldp, const void* const* 
 }
 
 template <int kRows>
-void mix(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o, int64_t ldo) {
+void mix(const float* p, int64_t ldp, const void* const* pages, const void* const* next, int32_t n_keys, int32_t width, float* o,
+         int64_t ldo) {
   constexpr int kLines = kLinesOf<kRows>;
   int32_t column = 0;
   for (; column + kLines * kKvTile <= width; column += kLines * kKvTile) {
-    mix_columns<kRows, kLines>(p, ldp, pages, n_keys, width, column, o, ldo);
+    mix_columns<kRows, kLines>(p, ldp, pages, next, n_keys, width, column, o, ldo);
   }
-  for (; column < width; column += kKvTile) mix_columns<kRows, 1>(p, ldp, pages, n_keys, width, column, o, ldo);
+  for (; column < width; column += kKvTile) mix_columns<kRows, 1>(p, ldp, pages, next, n_keys, width, column, o, ldo);
 }
 
 constexpr float kLowest = -87.0f;  // e^x of it is still a normal number, and counts for nothing

@@ -70,9 +70,10 @@ using Scores = void (*)(const void* q, int32_t head_dim, const void* const* page
 // up to date. Returns the factor by which what was added up before must be multiplied.
 using Softmax = float (*)(float* s, int32_t n, int32_t padded, float scale, float* max, float* sum);
 
-// o (rows, ldo)[.., 0..width-1] += p (rows)[.., 0..n_keys-1] * values; rows of p lie ldp floats apart.
-using Mix = void (*)(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o,
-                     int64_t ldo);
+// o (rows, ldo)[.., 0..width-1] += p (rows)[.., 0..n_keys-1] * values; rows of p lie ldp floats apart. As many pages as there
+// are of values lie in `next`: what is wanted next, which may be asked for from memory.
+using Mix = void (*)(const float* p, int64_t ldp, const void* const* pages, const void* const* next, int32_t n_keys, int32_t width,
+                     float* o, int64_t ldo);
 
 // How rows attend to a cache of one type. In bf16 queries and exponentials are rounded, the sum of the exponentials is that
 // of the rounded ones, and the chains of a score and of a mixed value go in pairs: of dimensions, of positions.

@@ -284,7 +284,8 @@ void scores(const void* packed, int32_t head_dim, const void* const* pages, cons
 }
 
 template <typename Unit, int kRows>
-void mix(const float* p, int64_t ldp, const void* const* pages, int32_t n_keys, int32_t width, float* o, int64_t ldo) {
+void mix(const float* p, int64_t ldp, const void* const* pages, const void* const*, int32_t n_keys, int32_t width, float* o,
+         int64_t ldo) {
   const int64_t row_bytes = static_cast<int64_t>(width) * 4;  // of a value, or of two side by side
   for (int32_t column = 0; column < width; column += kKvTile) {
     Vec sum[kRows][2];
