@@ -107,7 +107,7 @@ UNROLL
     const uint64_t k = matrix_descriptor(shared_address(stage), 1024, 16, Swizzle::k128);
 UNROLL
     for (uint32_t turn = 0; turn < kTurns; turn++) {
-      multiply_rows_128(scores, q[turn], moved(k, turn / 4 * kHalfBytes + turn % 4 * 32), turn > 0);
+      multiply_rows<Lie::kAlong>(scores, q[turn], moved(k, turn / 4 * kHalfBytes + turn % 4 * 32), turn > 0);
     }
     products_commit();
   }
@@ -115,7 +115,9 @@ UNROLL
   DEVICE void add_values(const uint8_t* stage, const uint32_t (&weights)[kSpan / 16][4], bool more, float (&sums)[kTiles][4]) const {
     const uint64_t v = matrix_descriptor(shared_address(stage), 1024, kHalfBytes, Swizzle::k128);
 UNROLL
-    for (uint32_t step = 0; step < kSpan / 16; step++) multiply_rows_across(sums, weights[step], moved(v, step * 16 * 128), more || step > 0);
+    for (uint32_t step = 0; step < kSpan / 16; step++) {
+      multiply_rows<Lie::kAcross>(sums, weights[step], moved(v, step * 16 * 128), more || step > 0);
+    }
     products_commit();
   }
 
