@@ -9,6 +9,7 @@ import type { ToolResult } from "./event.ts"
 import type { Transcript } from "./transcript.ts"
 import type { JsonObject, ToolCall } from "./turn.ts"
 
+/** What a paused run waits for, signed. Plain JSON. */
 export interface PendingRun {
   readonly format: "chasqui-pending-run"
   readonly version: 1
