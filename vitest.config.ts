@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ["packages/*/test/**/*.test.ts", "examples/**/*.test.ts", "scripts/**/*.test.ts"],
     exclude: ["**/*.slow.test.ts", "**/node_modules/**"],
+    setupFiles: ["scripts/plain-environment.mjs"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 120_000,

@@ -18,7 +18,6 @@ function chasqui(args: readonly string[], input = "") {
     input,
     encoding: "utf8",
     timeout: 60_000,
-    env: { ...process.env, NO_COLOR: "1", BRAVE_API_KEY: "" },
   })
   return { status, stdout, stderr }
 }

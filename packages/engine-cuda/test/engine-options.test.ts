@@ -90,7 +90,7 @@ describe("metrics", () => {
     for (const prompt of prompts)
       ends.push(await fresh.generate(new TokenLog(prompt), { maxTokens: 7, stopTokens: [] }).end)
     const sum = (of: (end: (typeof ends)[number]) => number) => ends.reduce((total, end) => total + of(end), 0)
-    await vi.waitFor(() => expect(fresh.metrics()?.requests.ended).toBe(3))
+    await vi.waitFor(() => expect(fresh.metrics()?.requests.ended).toBe(3), 60_000)
     const metrics = fresh.metrics()!
     expect(ends.map((end) => end.usage.cached)).toEqual([0, 0, 49])
     expect(metrics.prefixCache).toMatchObject({ promptTokens: 190, cachedTokens: 49, hitRate: 49 / 190 })
@@ -132,7 +132,7 @@ describe("limits", () => {
     const scoring = engine.score(random(1500, 3), { signal: controller.signal })
     controller.abort(new Error("no longer wanted"))
     await expect(scoring).rejects.toThrow("no longer wanted")
-    await vi.waitFor(() => expect(engine.metrics()).toMatchObject({ running: 0, queue: { requests: 0 } }))
+    await vi.waitFor(() => expect(engine.metrics()).toMatchObject({ running: 0, queue: { requests: 0 } }), 60_000)
     expect(await engine.score(random(20, 3))).toHaveLength(20)
   })
 })
