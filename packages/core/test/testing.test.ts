@@ -62,16 +62,20 @@ describe("the schema model", () => {
 })
 
 describe("virtual time", () => {
-  const never = defineTool("never", {
-    description: "Never answers",
-    input: { type: "object" },
-    timeoutMs: 3_600_000,
-    execute: () => new Promise<null>(() => undefined),
-  })
-  const context = (deadlineMs: number) => ({
+  const never = (started: () => void) =>
+    defineTool("never", {
+      description: "Never answers",
+      input: { type: "object" },
+      timeoutMs: 3_600_000,
+      execute: () => {
+        started()
+        return new Promise<null>(() => undefined)
+      },
+    })
+  const context = (deadlineMs: number, started: () => void) => ({
     model: scriptedModel([{ calls: [{ name: "never", input: {} }] }, "done"]),
     transcript: new Transcript("s", { ...defaultPromptOptions, tools: [] }, [{ role: "user", content: "go" }]),
-    tools: new Map([["never", never as Tool]]),
+    tools: new Map([["never", never(started) as Tool]]),
     toolConcurrency: 4,
     limits: { ...defaultLimits, deadlineMs },
     signal: new AbortController().signal,
@@ -79,9 +83,11 @@ describe("virtual time", () => {
   })
   const after = (deadlineMs: number, elapsed: string) =>
     Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(run(context(deadlineMs)))
-      // The run has to reach its timer before the clock moves.
-      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+      const { promise: started, resolve } = Promise.withResolvers<void>()
+      const fiber = yield* Effect.forkChild(run(context(deadlineMs, resolve)))
+      // The run has to reach its timer before the clock moves: the tool's is set within the turn in which it starts.
+      yield* Effect.promise(() => started)
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       yield* TestClock.adjust(elapsed as never)
       return (yield* Fiber.join(fiber)).result
     }).pipe(Effect.provide(TestClock.layer()), Effect.scoped, Effect.runPromise)
