@@ -8,7 +8,7 @@ import type { PromptOptions } from "./prompt-options.ts"
 import { Transcript } from "./transcript.ts"
 import { type JsonValue, roles, type Turn } from "./turn.ts"
 
-export const sessionVersion = 1
+const sessionVersion = 1
 
 /** A session as plain JSON. */
 export interface SessionDocument {

@@ -6,7 +6,7 @@
 import { createRequire } from "node:module"
 import type { JsonObject, JsonValue } from "./turn.ts"
 
-export const schemaLimits = {
+const schemaLimits = {
   /** Characters of the schema as JSON. */
   characters: 131_072,
   /** Objects and arrays inside each other. */

@@ -12,7 +12,7 @@ import { askAgain, closeOpenCalls, resultTurn } from "./tool-turn.ts"
 import { Transcript } from "./transcript.ts"
 import type { AssistantTurn, Turn } from "./turn.ts"
 
-export const traceVersion = 1
+const traceVersion = 1
 
 /** The first line of a trace: what stood before the first run. */
 export interface TraceHeader {

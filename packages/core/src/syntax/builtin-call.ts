@@ -18,7 +18,7 @@ import {
   text,
   textAfterFirst,
 } from "./call.ts"
-import { inJson, readPython, readPythonText, readQuotes, skipPythonSpace, writePython } from "./literal-python.ts"
+import { inJson, readPython, readPythonText, readQuotes, skipPythonSpace } from "./literal-python.ts"
 import { isSpace, pythonTag, type Reading, readName, type Source, skipSpace } from "./source.ts"
 
 interface Call {
@@ -33,12 +33,6 @@ export function renderBuiltinCall(call: Call, dialect: Dialect): readonly Prompt
   )
   const written = { text: `${call.name}.call(${values.join(", ")})` }
   return dialect === "meta" ? [written] : [{ special: specialTokens.pythonTag }, written]
-}
-
-/** As Python: every value reads back to itself. For scripted models and grammars; no trained renderer writes this. */
-export function writeBuiltinCall(call: Call): readonly PromptPart[] {
-  const values = Object.entries(call.input).map(([key, value]) => `${key}=${writePython(value)}`)
-  return [{ special: specialTokens.pythonTag }, { text: `${call.name}.call(${values.join(", ")})` }]
 }
 
 /** The one argument of each trained built-in: a value that comes without a name can only be meant for it. */
