@@ -4,6 +4,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { describe, expect, it } from "vitest"
 import { z } from "zod"
 import { agent } from "../src/agent.ts"
+import type { OutputSchema } from "../src/output.ts"
 import { defaultPromptOptions } from "../src/prompt-options.ts"
 import { run } from "../src/run.ts"
 import { defaultLimits } from "../src/run-limits.ts"
@@ -13,11 +14,11 @@ import { Transcript } from "../src/transcript.ts"
 
 describe("the schema model", () => {
   const seen: unknown[] = []
-  const tool = (name: string, input: Parameters<typeof defineTool>[1]["input"]): Tool =>
+  const tool = (name: string, input: OutputSchema): Tool =>
     defineTool(name, {
       description: name,
       input,
-      execute: (value) => {
+      execute: (value: unknown) => {
         seen.push(value)
         return null
       },

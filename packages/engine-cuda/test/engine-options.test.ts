@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type EngineError, type Sampling, TokenLog } from "@chasqui/core"
-import { type LlamaEngine, loadEngine } from "@chasqui/engine-cuda"
+import { type LlamaEngine, loadEngine, type NativeGenerationEnd } from "@chasqui/engine-cuda"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { collect, loadTiny, random, tinyFolder, tinyTokenizer } from "./tiny.ts"
 
@@ -86,7 +86,7 @@ describe("metrics", () => {
     await using fresh = await loadTiny()
     const before = fresh.metrics()
     const prompts = [random(50, 1), random(90, 2), random(50, 1)]
-    const ends = []
+    const ends: NativeGenerationEnd[] = []
     for (const prompt of prompts)
       ends.push(await fresh.generate(new TokenLog(prompt), { maxTokens: 7, stopTokens: [] }).end)
     const sum = (of: (end: (typeof ends)[number]) => number) => ends.reduce((total, end) => total + of(end), 0)
