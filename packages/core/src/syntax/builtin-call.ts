@@ -6,7 +6,6 @@
 import { pythonJson } from "../prompt-json.ts"
 import type { Dialect, PromptPart } from "../prompt-part.ts"
 import { specialTokens } from "../special-tokens.ts"
-import type { JsonObject } from "../turn.ts"
 import {
   type CallContext,
   type CallEnd,
@@ -17,17 +16,13 @@ import {
   read,
   text,
   textAfterFirst,
+  type WrittenCall,
 } from "./call.ts"
 import { inJson, readPython, readPythonText, readQuotes, skipPythonSpace } from "./literal-python.ts"
 import { isSpace, pythonTag, type Reading, readName, type Source, skipSpace } from "./source.ts"
 
-interface Call {
-  readonly name: string
-  readonly input: JsonObject
-}
-
 /** As the trained renderers write it: Hugging Face with the tag, Meta's encoder without; nothing is escaped. */
-export function renderBuiltinCall(call: Call, dialect: Dialect): readonly PromptPart[] {
+export function renderBuiltinCall(call: WrittenCall, dialect: Dialect): readonly PromptPart[] {
   const values = Object.entries(call.input).map(
     ([key, value]) => `${key}="${typeof value === "string" ? value : pythonJson(value)}"`,
   )
