@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["packages/*/test/**/*.slow.test.ts"],
+    setupFiles: ["scripts/plain-environment.mjs"],
     pool: "forks",
     maxWorkers: 1,
     testTimeout: 2_400_000,

@@ -2,6 +2,7 @@
 import { type Agent, type AgentOptions as CoreOptions, agent as coreAgent } from "@chasqui/core"
 import { llama } from "./llama.ts"
 
+/** As those of `@chasqui/core`, but a model need not be given. */
 export interface AgentOptions extends Omit<CoreOptions, "model"> {
   /** A model, or a function that loads one; default: the embedded tiny model. */
   readonly model?: CoreOptions["model"]

@@ -5,6 +5,7 @@ import { type LlamaModel, llamaModel } from "@chasqui/core"
 import { type LoadOptions, loadEngine } from "@chasqui/engine-cuda"
 import { readCheckpoint } from "./checkpoint.ts"
 
+/** Options of the engine; what the tokenizer knows is filled in. */
 export interface LlamaOptions extends Omit<LoadOptions, "specialTokens" | "tokenBytes"> {}
 
 /**

@@ -71,7 +71,7 @@ const needed = new Set([
 ])
 
 /** The files that the engine reads, smallest first: what is wrong with a checkpoint shows before its weights arrive. */
-export function chooseFiles(entries: readonly ListFileEntry[]): readonly ListFileEntry[] {
+function chooseFiles(entries: readonly ListFileEntry[]): readonly ListFileEntry[] {
   const chosen = entries.filter(
     ({ type, path }) => type === "file" && (needed.has(path) || /^model(-\d+-of-\d+)?\.safetensors$/.test(path)),
   )

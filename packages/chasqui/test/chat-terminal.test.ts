@@ -1,19 +1,13 @@
-/** `chasqui chat` in a real pseudo-terminal, which `script` of util-linux gives, against a server on the loopback interface. */
-import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync } from "node:fs"
+/** `chasqui chat` in a real pseudo-terminal, against a server on the loopback interface. */
 import { createServer, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import { fileURLToPath } from "node:url"
 import { afterEach, describe, expect, it } from "vitest"
-
-const program = fileURLToPath(new URL("../bin/chasqui.mjs", import.meta.url))
-const hasTerminal = existsSync("/usr/bin/script")
-if (!hasTerminal) console.warn("SKIPPED: chat in a pseudo-terminal needs /usr/bin/script")
+import { hasTerminal, Screen } from "./terminal-screen.ts"
 
 let server: Server
-let child: ChildProcess | undefined
+let screen: Screen | undefined
 afterEach(() => {
-  child?.kill("SIGKILL")
+  screen?.kill()
   server.closeAllConnections()
   server.close()
 })
@@ -43,47 +37,15 @@ const talks = (response: ServerResponse) => {
   response.on("close", () => clearInterval(timer))
 }
 
-class Screen {
-  text = ""
-  readonly ended: Promise<number | null>
-  readonly #child: ChildProcess
-  #read = 0
-
-  constructor(args: readonly string[], env: Record<string, string> = { NO_COLOR: "1" }) {
-    const command = [process.execPath, program, "chat", ...args].join(" ")
-    const { NO_COLOR: _, ...inherited } = process.env
-    this.#child = spawn("/usr/bin/script", ["-qfec", command, "/dev/null"], {
-      env: { ...inherited, TERM: "xterm", BRAVE_API_KEY: "", ...env },
-    })
-    child = this.#child
-    this.#child.stdout?.on("data", (data) => {
-      this.text += data
-    })
-    this.ended = new Promise((resolve) => this.#child.once("close", resolve))
-  }
-
-  type(text: string): void {
-    this.#child.stdin?.write(text)
-  }
-
-  /** Waits until this stands behind what was waited for before. */
-  async shows(what: string): Promise<void> {
-    for (let turn = 0; turn < 4000; turn++) {
-      const at = this.text.indexOf(what, this.#read)
-      if (at !== -1) {
-        this.#read = at + what.length
-        return
-      }
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-    throw new Error(`${JSON.stringify(what)} never came:\n${JSON.stringify(this.text.slice(this.#read))}`)
-  }
+function chatAt(url: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Screen {
+  screen = new Screen(["chat", "--server", url, "--model", "slow", ...args], env)
+  return screen
 }
 
 describe.skipIf(!hasTerminal)("chasqui chat at a terminal", () => {
   it("stops the step and not the program on Ctrl-C, edits lines and brings them back", async () => {
     const url = await serve(talks, says("Fine."), says("Again."))
-    const screen = new Screen(["--server", url, "--model", "slow"])
+    const screen = chatAt(url)
     await screen.shows("? ")
     screen.type("go on\r")
     await screen.shows("tick tick")
@@ -103,7 +65,7 @@ describe.skipIf(!hasTerminal)("chasqui chat at a terminal", () => {
   })
   it("clears the line on Ctrl-C, and leaves after two at an empty prompt", async () => {
     const url = await serve(says("never"))
-    const screen = new Screen(["--server", url, "--model", "slow"])
+    const screen = chatAt(url)
     await screen.shows("? ")
     screen.type("half a quest")
     await screen.shows("half a quest")
@@ -124,7 +86,7 @@ describe.skipIf(!hasTerminal)("chasqui chat at a terminal", () => {
       calls("code_interpreter", code),
       says("Pity."),
     )
-    const screen = new Screen(["--server", url, "--model", "slow", "--approve"])
+    const screen = chatAt(url, ["--approve"])
     await screen.shows("? ")
     screen.type("compute\r")
     await screen.shows('code_interpreter {"code":"print(6 * 7)"}')
@@ -140,11 +102,11 @@ describe.skipIf(!hasTerminal)("chasqui chat at a terminal", () => {
     await screen.shows("Pity.")
   })
   it.each([
-    ["in colour", {}, true],
+    ["in colour", { NO_COLOR: undefined }, true],
     ["without, for NO_COLOR", { NO_COLOR: "1" }, false],
   ] as const)("shows what a model wrote with its control characters made visible, %s", async (_, env, coloured) => {
     const url = await serve(says("\u001b]0;owned\u0007\u001b[2J\u202edone"))
-    const screen = new Screen(["--server", url, "--model", "slow"], env as Record<string, string>)
+    const screen = chatAt(url, [], env)
     await screen.shows("? ")
     screen.type("go\r")
     await screen.shows("done")

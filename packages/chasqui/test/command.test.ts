@@ -7,6 +7,7 @@ import { readTrace, replay } from "@chasqui/core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 
 const program = fileURLToPath(new URL("../bin/chasqui.mjs", import.meta.url))
+const absent = join(import.meta.dirname, "no-such-folder")
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "chasqui-command-"))
@@ -18,7 +19,6 @@ function chasqui(args: readonly string[], input = "") {
     input,
     encoding: "utf8",
     timeout: 60_000,
-    env: { ...process.env, NO_COLOR: "1", BRAVE_API_KEY: "" },
   })
   return { status, stdout, stderr }
 }
@@ -39,10 +39,10 @@ describe("chasqui run", () => {
     expect(replay(stdout).at(-1)).toMatchObject({ type: "run-end", text: "Mount Fuji is 3776 meters tall." })
   })
   it.each<[string, readonly string[], number, RegExp]>([
-    ["a folder without a checkpoint", ["--model", "/nonexistent"], 1, /no readable file .*tokenizer\.json/],
+    ["a folder without a checkpoint", ["--model", absent], 1, /no readable file .*tokenizer\.json/],
     ["a number that is none", ["--max-steps", "many"], 2, /takes a number of at least 1/],
     ["an unknown option", ["--colour"], 2, /Unknown option '--colour'/],
-    ["documents that are not there", ["--documents", "/nonexistent"], 1, /no folder/],
+    ["documents that are not there", ["--documents", absent], 1, /no folder/],
     ["a server without a model's name", ["--server", "http://127.0.0.1:1/v1"], 2, /needs --model/],
     ["a server that does not answer", ["--server", "http://127.0.0.1:1/v1", "--model", "x"], 1, /cannot be reached/],
   ])("says what is wrong with %s", (_, args, code, says) => {
@@ -58,7 +58,7 @@ describe("chasqui run", () => {
     expect(JSON.parse(usage.stderr)).toEqual({
       error: { code: "usage", message: expect.stringContaining("at least 1") },
     })
-    const failed = chasqui(["run", "--json", "--model", "/nonexistent"])
+    const failed = chasqui(["run", "--json", "--model", absent])
     expect(failed.status).toBe(1)
     expect(JSON.parse(failed.stderr)).toMatchObject({ error: { code: "not-found" } })
     expect(usage.stdout + failed.stdout).toBe("")
@@ -278,7 +278,7 @@ describe("chasqui trace", () => {
     },
   )
   it.each([
-    ["show", "/nonexistent", 1],
+    ["show", absent, 1],
     ["view", "", 2],
     ["blow", "x", 1],
   ])("refuses %s %j", (verb, file, code) => {
@@ -347,7 +347,7 @@ describe("weights and adapters on the command line", () => {
   it.each<[string, readonly string[], number, RegExp]>([
     ["a format that is none", ["--weights", "int2"], 2, /--weights takes as-stored, int8/],
     ["a cache that is none", ["--kv", "int4"], 2, /--kv takes bf16, f32, fp8/],
-    ["an adapter that is not there", ["--adapter", "/nonexistent"], 1, /adapter_config\.json/],
+    ["an adapter that is not there", ["--adapter", absent], 1, /adapter_config\.json/],
     [
       "an adapter for a server",
       ["--server", "http://127.0.0.1:1", "--model", "x", "--adapter", "a"],

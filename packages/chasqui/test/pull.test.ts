@@ -151,7 +151,7 @@ describe("chasqui pull", () => {
   const program = fileURLToPath(new URL("../bin/chasqui.mjs", import.meta.url))
   const chasqui = async (args: readonly string[], token = "") => {
     const child = spawn(process.execPath, [program, "pull", ...args], {
-      env: { ...process.env, NO_COLOR: "1", HF_ENDPOINT: hubUrl, HF_TOKEN: token },
+      env: { ...process.env, HF_ENDPOINT: hubUrl, HF_TOKEN: token },
     })
     const text = { out: "", err: "" }
     child.stdout.on("data", (chunk) => (text.out += chunk))

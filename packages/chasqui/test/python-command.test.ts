@@ -1,8 +1,8 @@
 /** `chasqui python` as a real process: fifty hostile lines through its pipe, and a person at a terminal. */
-import { spawn, spawnSync } from "node:child_process"
-import { existsSync } from "node:fs"
+import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "vitest"
+import { hasTerminal, Screen } from "./terminal-screen.ts"
 
 const program = fileURLToPath(new URL("../bin/chasqui.mjs", import.meta.url))
 const short = { timeoutMs: 300 }
@@ -73,7 +73,6 @@ describe("chasqui python --json", () => {
       input: asked.map(({ text }) => `${text}\n`).join(""),
       encoding: "utf8",
       maxBuffer: 64 * 1024 * 1024,
-      env: { ...process.env, NO_COLOR: "1" },
     })
     expect([status, stderr]).toEqual([0, ""])
     const answers = stdout.split("\n")
@@ -95,40 +94,31 @@ describe("chasqui python --json", () => {
   })
 })
 
-/** `script` of util-linux gives a program a pseudo-terminal of its own. */
-const script = "/usr/bin/script"
-
-describe.skipIf(!existsSync(script))("chasqui python at a terminal", () => {
-  it("prompts, runs, is interrupted by Ctrl-C with its variables kept, and ends with Ctrl-D", {
-    timeout: 120_000,
-  }, async () => {
-    // `exec`: a shell that waited would get the Ctrl-C too and, as dash does, end with 130 whatever its child said.
-    const command = `exec '${process.execPath}' '${program}' python`
-    const child = spawn(script, ["-qefc", command, "/dev/null"], { env: { ...process.env, TERM: "dumb" } })
-    let screen = ""
-    child.stdout.on("data", (bytes: Buffer) => {
-      screen += bytes.toString("utf8")
-    })
-    const shows = (text: string) => expect.poll(() => screen, { timeout: 60_000, interval: 20 }).toContain(text)
-    const type = (keys: string) => child.stdin.write(keys)
-    await shows(">>> ")
-    type("kept = 41\r")
-    type("kept + 1\r")
-    await shows("42\r\n>>> ")
-    type("for i in range(2):\r")
-    await shows("... ")
-    type("    print('line', i)\r\r")
-    await shows("line 0\r\nline 1\r\n>>> ")
-    type("print('working'); import time; time.sleep(1000)\r")
-    await shows("working\r\n")
-    type("\u0003")
-    await shows("KeyboardInterrupt\r\n>>> ")
-    type("kept + 2\r")
-    await shows("43\r\n>>> ")
-    type("print('\\x1b[31mred')\r")
-    await shows("\\x1b[31mred\r\n>>> ")
-    const ended = new Promise<number | null>((resolve) => child.once("close", resolve))
-    type("\u0004")
-    expect(await ended).toBe(0)
+describe.skipIf(!hasTerminal)("chasqui python at a terminal", () => {
+  it("prompts, runs, is interrupted by Ctrl-C with its variables kept, and ends with Ctrl-D", async () => {
+    const screen = new Screen(["python"], { TERM: "dumb" })
+    try {
+      await screen.shows(">>> ")
+      screen.type("kept = 41\r")
+      await screen.shows(">>> ")
+      screen.type("kept + 1\r")
+      await screen.shows("42\r\n>>> ")
+      screen.type("for i in range(2):\r")
+      await screen.shows("... ")
+      screen.type("    print('line', i)\r\r")
+      await screen.shows("line 0\r\nline 1\r\n>>> ")
+      screen.type("print('working'); import time; time.sleep(1000)\r")
+      await screen.shows("working\r\n")
+      screen.type("\u0003")
+      await screen.shows("KeyboardInterrupt\r\n>>> ")
+      screen.type("kept + 2\r")
+      await screen.shows("43\r\n>>> ")
+      screen.type("print('\\x1b[31mred')\r")
+      await screen.shows("\\x1b[31mred\r\n>>> ")
+      screen.type("\u0004")
+      expect(await screen.ended).toBe(0)
+    } finally {
+      screen.kill()
+    }
   })
 })

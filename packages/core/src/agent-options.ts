@@ -16,6 +16,7 @@ import type { Store } from "./store.ts"
 import { defineTool, type Tool } from "./tool.ts"
 import { Transcript } from "./transcript.ts"
 
+/** What an agent is made of. Counts and times that no run could keep to are refused with AgentError `bad-option`. */
 export interface AgentOptions extends Partial<RunLimits> {
   /** A model, or a function that loads one when the agent is made. */
   readonly model: Model | (() => Promise<Model>)
@@ -53,6 +54,7 @@ export interface AgentOptions extends Partial<RunLimits> {
   readonly now?: () => number
 }
 
+/** An agent that the conversation can be handed to; it goes on in the same session, with its own system text and tools. */
 export interface HandoffOptions {
   /** When to hand over to it, for the model to read. */
   readonly description: string
@@ -62,6 +64,7 @@ export interface HandoffOptions {
   readonly model?: Model
 }
 
+/** Options of one run. */
 export interface RunOptions {
   /** The LoRA adapter for this run, by the name under which the engine loaded it; default: the agent's. */
   readonly adapter?: string
@@ -71,6 +74,7 @@ export interface RunOptions {
   readonly budget?: Budget
 }
 
+/** Options of a run that ends with a checked value. */
 export interface OutputOptions<Schema extends OutputSchema> extends RunOptions {
   /** The final answer is a JSON object that fits this schema; where it does not, the model is told and answers again. */
   readonly output: Schema

@@ -8,6 +8,7 @@ import { ToolDefinitionError } from "./error.ts"
 import type { Model } from "./model.ts"
 import { defineTool, type Tool, ToolFailed } from "./tool.ts"
 
+/** What the sub-agent is made of, and how the outer model meets it. */
 export interface AgentToolOptions extends AgentOptions {
   /** What the sub-agent is good for, for the outer model to read. */
   readonly description: string

@@ -33,6 +33,7 @@ import { closeOpenCalls } from "./tool-turn.ts"
 import { traceLine } from "./trace.ts"
 import type { Transcript } from "./transcript.ts"
 
+/** A model with tools and one session. Only one run at a time; a second one rejects with SessionError `busy`. */
 export interface Agent extends AsyncDisposable {
   readonly model: Model
   readonly session: Transcript

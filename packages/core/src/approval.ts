@@ -9,6 +9,7 @@ import type { ToolResult } from "./event.ts"
 import type { Transcript } from "./transcript.ts"
 import type { JsonObject, ToolCall } from "./turn.ts"
 
+/** What a paused run waits for, signed. Plain JSON. */
 export interface PendingRun {
   readonly format: "chasqui-pending-run"
   readonly version: 1
@@ -40,7 +41,7 @@ export function pendingIn(transcript: Transcript, key: ApprovalKey | undefined):
 }
 
 /** The calls of the last turn that have no result. */
-export function openCalls({ turns, openResults }: Transcript): readonly ToolCall[] {
+function openCalls({ turns, openResults }: Transcript): readonly ToolCall[] {
   const last = turns.at(-1)
   if (last?.role !== "assistant") return []
   return last.toolCalls.filter(({ id }) => !openResults.some(({ callId }) => callId === id))

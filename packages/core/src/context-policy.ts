@@ -7,6 +7,7 @@ import type { Model } from "./model.ts"
 import { Transcript } from "./transcript.ts"
 import type { Turn } from "./turn.ts"
 
+/** A way to shorten a conversation, such as `dropToolResults()` or `summarise()`. */
 export interface ContextPolicy {
   readonly name: string
   /** Acts once prompt and answer fill this fraction of the context; default of the policies here: 0.8. */

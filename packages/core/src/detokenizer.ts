@@ -4,6 +4,7 @@
  */
 import type { Tokenizer } from "./tokenizer.ts"
 
+/** The text of one sequence of tokens, piece by piece. */
 export interface Detokenizer {
   /** The text that this token completes; often the whole token, empty inside a character. */
   push(token: number): string
@@ -11,6 +12,7 @@ export interface Detokenizer {
   end(): string
 }
 
+/** A detokenizer at the beginning of a sequence. Its `push` throws TokenizerError `bad-token-id`. */
 export function createDetokenizer(tokenizer: Pick<Tokenizer, "bytesOf" | "specialName">): Detokenizer {
   // Without ignoreBOM a leading U+FEFF would be swallowed.
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true })

@@ -37,8 +37,10 @@ export class Model extends Context.Service<Model, PlainModel>()("@chasqui/core/M
     )
 }
 
+/** Options of the plain facade; the model comes from the context. */
 export interface AgentOptions extends Omit<PlainOptions, "model"> {}
 
+/** An agent's verbs as Effects. Errors are those of the plain facade, in the type. */
 export interface AgentService {
   /** As it is now: a handoff and a context policy make another. */
   readonly session: PlainAgent["session"]

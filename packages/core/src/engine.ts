@@ -68,6 +68,7 @@ export type Constraint =
   | { readonly kind: "allowed-tokens"; readonly tokens: readonly number[] }
   | { readonly kind: "choices"; readonly choices: readonly string[] }
 
+/** Options of one generation. An engine refuses what it cannot do with EngineError `bad-request` or `unsupported`. */
 export interface GenerateOptions {
   /** Most tokens to generate, the stop token included. */
   readonly maxTokens: number
@@ -87,6 +88,7 @@ export interface GenerateOptions {
 /** Why a generation ended. `context-full`: the context length was reached. */
 export type GenerationStopReason = "stop-token" | "max-tokens" | "context-full" | "aborted"
 
+/** How a generation ended, and what it took. */
 export interface GenerationEnd {
   readonly reason: GenerationStopReason
   readonly usage: Usage
@@ -104,6 +106,7 @@ export interface Generation extends AsyncIterable<ArrayLike<number>> {
   cancel(): void
 }
 
+/** What an engine tells of its model. */
 export interface EngineInfo {
   readonly vocabularySize: number
   /** Most tokens of prefix and answer together. */
@@ -116,6 +119,7 @@ export interface EngineInfo {
   readonly sampling: Sampling
 }
 
+/** Whatever runs the model. Everything that fails, fails with an EngineError. */
 export interface Engine {
   readonly info: EngineInfo
   generate(prefix: TokenLog, options: GenerateOptions): Generation

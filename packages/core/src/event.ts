@@ -30,13 +30,16 @@ export function addUsage(a: Usage, b: Usage): Usage {
   }
 }
 
+/** Prose begins; its deltas follow. */
 export interface TextStart {
   readonly type: "text-start"
 }
+/** A piece of prose. */
 export interface TextDelta {
   readonly type: "text-delta"
   readonly delta: string
 }
+/** The prose has ended; after a call it may begin anew. */
 export interface TextEnd {
   readonly type: "text-end"
 }
@@ -116,16 +119,19 @@ export type ToolFailure =
   | "refused"
   | "not-run"
 
+/** A run begins. */
 export interface RunStart {
   readonly type: "run-start"
   /** The user's text; absent where a paused run goes on. */
   readonly input?: string
 }
+/** The model is about to write a turn. */
 export interface StepStart {
   readonly type: "step-start"
   /** Counts from 0 within the run. */
   readonly step: number
 }
+/** The result of one call, as the model will read it. */
 export interface ToolResult {
   readonly type: "tool-result"
   readonly callId: string
@@ -146,6 +152,7 @@ export interface OutputInvalid {
   readonly type: "output-invalid"
   readonly problem: string
 }
+/** The turn of this step, and what it took. Its calls have their results by then, or wait for a person. */
 export interface StepEnd {
   readonly type: "step-end"
   readonly step: number
@@ -154,6 +161,7 @@ export interface StepEnd {
   /** Milliseconds of compute, where the engine measures it: the uncached prefix, and the generated tokens. */
   readonly timing?: { readonly prefillMs: number; readonly decodeMs: number }
 }
+/** The last event of a run that did not fail. */
 export interface RunEnd {
   readonly type: "run-end"
   readonly stopReason: RunStopReason
@@ -208,6 +216,7 @@ export interface NestedEvent {
   readonly event: AgentEvent
 }
 
+/** Whatever a run tells, in order. A switch over `type` can be exhaustive. */
 export type AgentEvent =
   | RunStart
   | StepStart

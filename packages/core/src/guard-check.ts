@@ -5,6 +5,7 @@
 import type { Guard, Verdict } from "./guard.ts"
 import type { Turn } from "./turn.ts"
 
+/** Who judges what. */
 export interface Guards {
   /** Judge each new user turn, beside the first generation. Its calls wait for the verdict. */
   readonly input?: readonly Guard[]

@@ -13,6 +13,7 @@ import { mergeText, type PromptPart } from "./prompt-part.ts"
 import { specialTokens } from "./special-tokens.ts"
 import type { Turn } from "./turn.ts"
 
+/** Whether a turn may stand. */
 export type Verdict =
   | { readonly allowed: true }
   | {
@@ -23,6 +24,7 @@ export type Verdict =
       readonly reason: string
     }
 
+/** Judges turns, beside the run. */
 export interface Guard {
   /** Judges the last turn; fails closed. Rejects only when aborted or when the model itself fails. */
   check(turns: readonly Turn[], signal?: AbortSignal): Promise<Verdict>
@@ -40,6 +42,7 @@ export interface CompletingModel {
   ): Promise<{ readonly text: string }>
 }
 
+/** What a Llama Guard judges by. */
 export interface LlamaGuardOptions {
   /** What is judged; default: all fourteen of the 8B model. The 1B and 11B models do not know S14. */
   readonly categories?: Readonly<Record<string, string>>

@@ -22,6 +22,7 @@ export interface LlamaModelOptions {
   readonly engine: Engine
 }
 
+/** A Model whose prompts are tokens: what it adds to the seam. */
 export interface LlamaModel extends Model {
   readonly tokenizer: Tokenizer
   readonly engine: Engine
@@ -31,15 +32,18 @@ export interface LlamaModel extends Model {
   complete(prompt: readonly PromptPart[], options: CompleteOptions): Promise<Completion>
 }
 
+/** Options of `complete`, as those of a turn. */
 export interface CompleteOptions
   extends Pick<ModelOptions, "maxTokens" | "sampling" | "constraint" | "adapter" | "cache" | "signal"> {}
 
+/** What stands behind a raw prompt. */
 export interface Completion extends GenerationEnd {
   /** Without the stop token. */
   readonly text: string
   readonly tokens: readonly number[]
 }
 
+/** Puts prompt, tokenizer, engine and parser together. Closing the model closes the engine. */
 export function llamaModel({ name, tokenizer, engine }: LlamaModelOptions): LlamaModel {
   const prompts = new WeakMap<Transcript, PromptLog>()
   const written = new WeakSet<Turn>()

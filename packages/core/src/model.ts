@@ -7,6 +7,7 @@ import type { ParserEvent, ToolCallInvalid, Usage } from "./event.ts"
 import type { Transcript } from "./transcript.ts"
 import type { AssistantTurn } from "./turn.ts"
 
+/** Options of one turn. */
 export interface ModelOptions {
   readonly maxTokens: number
   readonly sampling?: Sampling
@@ -19,6 +20,7 @@ export interface ModelOptions {
   readonly signal?: AbortSignal
 }
 
+/** The turn that was written, and how it ended. */
 export interface ModelEnd {
   readonly turn: AssistantTurn
   readonly usage: Usage
@@ -36,12 +38,14 @@ export interface ModelGeneration extends AsyncIterable<readonly ParserEvent[]> {
   cancel(): void
 }
 
+/** What a model tells of itself. */
 export interface ModelInfo {
   readonly name: string
   readonly contextLength: number
   readonly fingerprint: string
 }
 
+/** Whatever writes turns. A generation that fails rejects with an EngineError. */
 export interface Model {
   readonly info: ModelInfo
   generate(transcript: Transcript, options: ModelOptions): ModelGeneration

@@ -8,6 +8,7 @@ import type { InferJson, ObjectSchema, ToolSchema } from "./tool.ts"
 import { jsonSchemaCheck, standardSchemaCheck } from "./tool-input.ts"
 import type { JsonObject } from "./turn.ts"
 
+/** A JSON Schema literal of type `object`, or a Standard Schema that prints itself as one. */
 export type OutputSchema = ObjectSchema | ToolSchema
 
 /** The type of the values that an output schema accepts. */

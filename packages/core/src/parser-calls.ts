@@ -13,7 +13,7 @@ import { isSpace, pythonTag, type Reading, readName, readWord, type Source, skip
 import type { CallSyntax } from "./turn.ts"
 
 /** Characters of an answer that may be held back before it is known what they are; more than a context can hold. */
-export const mostHeldBack = 1 << 21
+const mostHeldBack = 1 << 21
 
 /** What came of looking for calls. */
 export type CallsEnd =

@@ -7,6 +7,7 @@ import type { ParserEvent } from "./event.ts"
 import { type ParserInput, parser } from "./parser.ts"
 import type { JsonObject } from "./turn.ts"
 
+/** An answer to parse, and what the model was told of. */
 export interface ParseRequest {
   /** The answer with its special tokens by name. */
   readonly raw: string
@@ -21,6 +22,7 @@ export interface ParseRequest {
   readonly events?: boolean
 }
 
+/** What the answer turned out to be. */
 export interface ParseReply {
   /** Everything that is no call. */
   readonly text: string

@@ -12,6 +12,7 @@ import { type SpecialToken, stopTokens } from "./special-tokens.ts"
 import { Source } from "./syntax/source.ts"
 import type { ToolCall, TurnEnd } from "./turn.ts"
 
+/** What the parser of one answer must know. */
 export interface ParserOptions {
   /** Names of the custom functions that the model was told of. */
   readonly tools: readonly string[]
@@ -44,6 +45,7 @@ export interface ParsedTurn {
   readonly complete: boolean
 }
 
+/** The state of reading one answer. */
 export interface Parser {
   /** Takes the next piece and gives what is certain now. After a stop token nothing counts any more. */
   push(input: ParserInput): readonly ParserEvent[]
@@ -51,6 +53,7 @@ export interface Parser {
   end(reason: GenerationStopReason): { readonly events: readonly ParserEvent[]; readonly turn: ParsedTurn }
 }
 
+/** A parser for one answer. It never throws for what a model may write. */
 export function parser(options: ParserOptions): Parser {
   const source = new Source()
   const output = new ParserOutput(options.firstCall ?? 0)

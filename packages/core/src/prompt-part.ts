@@ -5,6 +5,7 @@
  */
 import type { SpecialToken } from "./special-tokens.ts"
 
+/** One piece of a prompt. */
 export type PromptPart =
   | { readonly special: SpecialToken }
   | { readonly text: string }

@@ -27,6 +27,7 @@ export type PromptContinuation =
   | { readonly kind: "append"; readonly parts: readonly PromptPart[]; readonly position: PromptPosition }
   | { readonly kind: "break"; readonly reason: string }
 
+/** Before the first turn. */
 export const promptStart: PromptPosition = { turns: 0, headerOpen: false }
 
 /** The whole prompt. Throws PromptError for turns or tools that no prompt may hold. */

@@ -9,6 +9,7 @@ import type { PromptPart } from "./prompt-part.ts"
 import type { ChatTemplate } from "./template.ts"
 import type { Tokenizer } from "./tokenizer.ts"
 
+/** What a request is rendered with. */
 export interface RenderRequestOptions {
   /** Adds the ids. */
   readonly tokenizer?: Tokenizer
@@ -18,6 +19,7 @@ export interface RenderRequestOptions {
   readonly today?: string
 }
 
+/** The prompt as text, special tokens by their literals. */
 export interface RenderedPrompt {
   readonly prompt: string
   readonly ids?: readonly number[]

@@ -5,6 +5,7 @@
 import { addUsage, noUsage, type RunStopReason, type Usage } from "./event.ts"
 import type { RunLimits } from "./run-limits.ts"
 
+/** What a run may still spend, for whoever spends from it. */
 export interface Budget {
   /** Tokens that may still be generated. */
   readonly tokensLeft: number

@@ -5,6 +5,7 @@
 import type { AgentEvent } from "./event.ts"
 import type { RunResult } from "./run.ts"
 
+/** The events of one run. Can be iterated by one reader; `result` settles whether anybody iterates or not. */
 export class RunStream<Result = RunResult> implements AsyncIterable<AgentEvent> {
   /** Settles when the run has ended. Rejects with the EngineError that ended it. */
   readonly result: Promise<Result>

@@ -18,6 +18,7 @@ import { answerRound, type CallRound, type RunError, runStep, type StepContext }
 import { askAgain } from "./tool-turn.ts"
 import type { Transcript } from "./transcript.ts"
 
+/** How a run ended, and with what. */
 export interface RunResult {
   /** The prose of the last assistant turn. */
   readonly text: string

@@ -8,8 +8,9 @@ import type { PromptOptions } from "./prompt-options.ts"
 import { Transcript } from "./transcript.ts"
 import { type JsonValue, roles, type Turn } from "./turn.ts"
 
-export const sessionVersion = 1
+const sessionVersion = 1
 
+/** A session as plain JSON. */
 export interface SessionDocument {
   readonly format: "chasqui-session"
   readonly version: typeof sessionVersion
@@ -25,6 +26,7 @@ export interface SessionDocument {
   readonly agent?: string
 }
 
+/** The session as it stands. `fingerprint`: that of the model that wrote it. */
 export function saveSession(transcript: Transcript, fingerprint: string): SessionDocument {
   return {
     format: "chasqui-session",

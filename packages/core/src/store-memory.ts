@@ -2,6 +2,7 @@
 import { SessionError } from "./error.ts"
 import type { Store } from "./store.ts"
 
+/** A store in memory, for tests and for sessions that need not last. */
 export function memoryStore(): Store {
   const documents = new Map<string, string>()
   const logs = new Map<string, string>()

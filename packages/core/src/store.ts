@@ -4,6 +4,7 @@
  */
 import type { JsonValue } from "./turn.ts"
 
+/** Keeps named documents and logs. */
 export interface Store {
   /** The document of that name; undefined where there is none. Throws SessionError for one that cannot be read. */
   read(name: string): Promise<JsonValue | undefined>
@@ -21,6 +22,7 @@ export interface Store {
   close(): Promise<void>
 }
 
+/** A log that is open for more lines; disposing of it writes what is buffered. */
 export interface StoreLog extends AsyncDisposable {
   /** Adds text that ends with a line feed. In order; it may be buffered until the next turn of the event loop. */
   append(lines: string): void

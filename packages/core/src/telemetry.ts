@@ -26,6 +26,7 @@ export interface TelemetryMeter {
   ): { record(value: number, attributes: TelemetryAttributes): void }
 }
 
+/** The host's tracer, meter and clock. */
 export interface TelemetryOptions<Context> {
   readonly tracer: TelemetryTracer<Context>
   readonly meter?: TelemetryMeter
@@ -38,11 +39,13 @@ export interface TelemetryOptions<Context> {
   readonly content?: "recorded"
 }
 
+/** The names that spans carry. */
 export interface TelemetryLabels {
   readonly agent: string
   readonly model: string
 }
 
+/** What `onEvent` of an agent takes. */
 export type Listener = (event: AgentEvent) => void
 
 const clientKind = 2

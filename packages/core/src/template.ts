@@ -12,6 +12,7 @@ import type { PromptPart } from "./prompt-part.ts"
 import { type SpecialToken, specialTokens } from "./special-tokens.ts"
 import { createShield } from "./template-shield.ts"
 
+/** What templates are rendered with, and what they may take. */
 export interface ChatTemplateOptions {
   /** Literals that become special tokens where the template itself writes them; default: those of Llama 3.x. */
   readonly specialTokens?: Iterable<SpecialToken>
@@ -25,6 +26,7 @@ export interface ChatTemplateOptions {
   readonly now?: Date
 }
 
+/** A compiled template in its worker. */
 export interface ChatTemplate {
   /** Throws PromptError for values that no prompt may hold, TemplateError for what the template does wrong. */
   render(variables: Readonly<Record<string, unknown>>): Promise<TemplatePrompt>
@@ -32,6 +34,7 @@ export interface ChatTemplate {
   close(): Promise<void>
 }
 
+/** What a template rendered. */
 export interface TemplatePrompt {
   readonly parts: readonly PromptPart[]
   /** What wrote the parts, for whoever looks at them. */

@@ -5,6 +5,7 @@
 import type { Engine, EngineInfo, GenerateOptions, Generation, GenerationEnd, TokenLog } from "./engine.ts"
 import { EngineError } from "./error.ts"
 
+/** The script, and what the engine tells of itself. */
 export interface ScriptedEngineOptions {
   readonly info: Pick<EngineInfo, "vocabularySize" | "stopTokens"> & Partial<EngineInfo>
   /** Token ids of each generation, in order; the stop token among them where the model is to stop. */
@@ -13,6 +14,7 @@ export interface ScriptedEngineOptions {
   readonly batchSize?: number
 }
 
+/** An Engine that also tells what it was fed. */
 export interface ScriptedEngine extends Engine {
   /** The whole prefix of each generation. */
   readonly prefixes: readonly Int32Array[]
@@ -20,6 +22,7 @@ export interface ScriptedEngine extends Engine {
   assertComplete(): void
 }
 
+/** Gives the outputs one by one. Fails with EngineError `bad-request` when the script is over; `score` is `unsupported`. */
 export function scriptedEngine(options: ScriptedEngineOptions): ScriptedEngine {
   const script = options.outputs[Symbol.iterator]()
   const prefixes: Int32Array[] = []

@@ -9,6 +9,7 @@ import type { Model, ModelEnd, ModelGeneration, ModelOptions } from "./model.ts"
 import type { Transcript } from "./transcript.ts"
 import type { JsonObject, ToolCall, Turn, TurnEnd } from "./turn.ts"
 
+/** One turn of the script. */
 export interface ScriptedReply {
   /** Prose before the calls. */
   readonly text?: string
@@ -23,6 +24,7 @@ export interface ScriptedReply {
   readonly before?: (signal: AbortSignal | undefined) => void | Promise<void>
 }
 
+/** A Model that also tells what it was shown. */
 export interface ScriptedModel extends Model {
   /** What the model was shown in each generation: the turns up to then. */
   readonly seen: readonly (readonly Turn[])[]

@@ -8,6 +8,7 @@ import { type ScriptedReply, scriptedModel } from "./testing-model.ts"
 import type { Transcript } from "./transcript.ts"
 import type { JsonObject, JsonValue } from "./turn.ts"
 
+/** How the inputs are drawn. */
 export interface SchemaModelOptions {
   /** Default 0. */
   readonly seed?: number
@@ -15,6 +16,7 @@ export interface SchemaModelOptions {
   readonly rounds?: number
 }
 
+/** Calls all tools `rounds` times, then says that it is done. */
 export function schemaModel({ seed = 0, rounds = 1 }: SchemaModelOptions = {}): Model {
   const dice = new Dice(seed)
   let step = 0

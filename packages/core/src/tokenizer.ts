@@ -10,6 +10,7 @@ import { type AddedToken, readTokenizerFile, type TokenizerFile } from "./tokeni
 import { buildMergeTable, type MergeTable } from "./tokenizer-merges.ts"
 import { badTokenId, buildVocabulary, type Vocabulary } from "./tokenizer-vocabulary.ts"
 
+/** One vocabulary, both ways. Ids count from 0. */
 export interface Tokenizer {
   /** One more than the highest id. */
   readonly vocabularySize: number

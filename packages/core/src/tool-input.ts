@@ -14,9 +14,11 @@ import { describeProblems, findProblems, type InputProblem, pathText } from "./t
 import { describeFault, linearPattern, readToolSchema, type SchemaReading } from "./tool-schema.ts"
 import type { JsonObject, JsonValue } from "./turn.ts"
 
+/** The input as `execute` gets it, or what is wrong with it. */
 export type InputCheckResult =
   | { readonly ok: true; readonly input: unknown }
   | { readonly ok: false; readonly problems: readonly string[] }
+/** Checks one input. Never rejects for what a model may write. */
 export type InputCheck = (input: JsonObject) => InputCheckResult | Promise<InputCheckResult>
 
 export interface CheckedSchema {

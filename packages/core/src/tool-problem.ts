@@ -8,6 +8,7 @@ import type { ErrorObject } from "ajv/dist/2020.js"
 const mostProblems = 8
 const mostCharacters = 200
 
+/** One fault of a value, and where it is. */
 export interface InputProblem {
   readonly path: readonly PropertyKey[]
   /** `must be a string, not null` */

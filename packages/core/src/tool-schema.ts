@@ -6,7 +6,7 @@
 import { createRequire } from "node:module"
 import type { JsonObject, JsonValue } from "./turn.ts"
 
-export const schemaLimits = {
+const schemaLimits = {
   /** Characters of the schema as JSON. */
   characters: 131_072,
   /** Objects and arrays inside each other. */
@@ -17,6 +17,7 @@ export const schemaLimits = {
   expansion: 10_000,
 } as const
 
+/** Why a schema cannot be used. */
 export interface SchemaFault {
   /** Where in the schema, such as `["properties", "unit", "enum"]`. */
   readonly path: readonly string[]
@@ -153,6 +154,7 @@ const kindOfKeyword: ReadonlyMap<string, Kind> = new Map(
 )
 const types = ["string", "number", "integer", "boolean", "object", "array", "null"]
 
+/** Whether a keyword is one of the drafts 2020-12 and 07. */
 export const isKnownKeyword = (keyword: string): boolean => kindOfKeyword.has(keyword) || annotations.has(keyword)
 const annotations = new Set([
   "$schema",

@@ -29,6 +29,7 @@ export interface EffectOf<Value> {
   readonly "~effect/Effect": { readonly _A: (_: never) => Value; readonly _R: (_: never) => never }
 }
 
+/** What a running call knows and may do. */
 export interface ToolContext {
   readonly callId: string
   /** Aborted when the run is cancelled or the tool's time is up. */
@@ -45,6 +46,7 @@ export interface ToolContext {
   readonly spend: (usage: Usage) => void
 }
 
+/** A tool with everything that the loop needs of it; `defineTool` makes one. */
 export interface Tool<Name extends string = string> extends ToolDefinition {
   readonly name: Name
   /** Offered as a trained built-in (`Tools:` line, `.call(…)` syntax) instead of as a JSON function. */
@@ -72,6 +74,7 @@ export interface Tool<Name extends string = string> extends ToolDefinition {
   readonly execute: (input: never, context: ToolContext) => ToolOutput
 }
 
+/** How often and when a failed call is tried again. */
 export interface ToolRetry {
   /** How often more after the first time. */
   readonly times: number

@@ -12,7 +12,7 @@ import { askAgain, closeOpenCalls, resultTurn } from "./tool-turn.ts"
 import { Transcript } from "./transcript.ts"
 import type { AssistantTurn, Turn } from "./turn.ts"
 
-export const traceVersion = 1
+const traceVersion = 1
 
 /** The first line of a trace: what stood before the first run. */
 export interface TraceHeader {
@@ -29,14 +29,18 @@ export interface TraceHeader {
   readonly sampling?: Omit<Sampling, "logitBias" | "seed"> & { readonly seed?: number | string }
 }
 
+/** An event, with the milliseconds of the injected clock where there is one. */
 export type TraceEvent = AgentEvent & { readonly atMs?: number }
+/** One line of a trace. */
 export type TraceLine = TraceHeader | TraceEvent
 
+/** A trace that was read. */
 export interface Trace {
   readonly header: TraceHeader
   readonly events: readonly TraceEvent[]
 }
 
+/** The line with its line feed. */
 export function traceLine(line: TraceLine): string {
   return `${JSON.stringify(line)}\n`
 }
@@ -56,6 +60,7 @@ export function replay(text: string): readonly AgentEvent[] {
   return readTrace(text).events.map(({ atMs: _, ...event }) => event as AgentEvent)
 }
 
+/** A point of a trace. */
 export interface ForkPoint {
   /** How many runs back the step counts, from 0 for the first run of the trace. Default: the last. */
   readonly run?: number

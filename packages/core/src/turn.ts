@@ -5,6 +5,7 @@
 
 /** Any value that JSON can carry. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject
+/** An object that JSON can carry. */
 export interface JsonObject {
   readonly [key: string]: JsonValue
 }
@@ -25,6 +26,7 @@ function isList(value: JsonValue): value is readonly JsonValue[] {
 }
 
 export const roles = ["system", "user", "assistant", "ipython"] as const
+/** The prompt's names of who speaks. */
 export type Role = (typeof roles)[number]
 
 /** How an assistant turn ended: a stop token, the token limit, or an abort. */
@@ -33,6 +35,7 @@ export type TurnEnd = "eot" | "eom" | "eos" | "length" | "aborted"
 /** The textual form in which the model wrote a call, so that history can show the same form again. */
 export type CallSyntax = "builtin-call" | "json-call" | "function-tag" | "pythonic-call" | "python-code"
 
+/** One call of a tool, as it was read. */
 export interface ToolCall {
   /** Unique within a session: `call-0`, `call-1`, … */
   readonly id: string
@@ -48,16 +51,19 @@ export interface UnreadCall {
   readonly raw: string
 }
 
+/** What the model is told beforehand. */
 export interface SystemTurn {
   readonly role: "system"
   readonly content: string
 }
 
+/** What the user said. */
 export interface UserTurn {
   readonly role: "user"
   readonly content: string
 }
 
+/** What the model wrote in one generation. */
 export interface AssistantTurn {
   readonly role: "assistant"
   /** Prose beside the calls; empty when the turn is nothing but calls. */
@@ -83,4 +89,5 @@ export interface IpythonTurn {
   readonly isError?: boolean
 }
 
+/** One entry of a transcript. */
 export type Turn = SystemTurn | UserTurn | AssistantTurn | IpythonTurn

@@ -114,11 +114,11 @@ describe("what a sub-agent spent is known", () => {
     expect(results).toMatchObject([{ failure: "cancelled", usage: { generated: 3 } }])
   })
   it("to the token after its time was up", async () => {
-    const worker = agentTool("worker", { description: "Works", model: waits(() => undefined), timeoutMs: 20 })
+    const worker = agentTool("worker", { description: "Works", model: waits(() => undefined), timeoutMs: 500 })
     const bot = await agent({ model: scriptedModel([asks("a"), "sorry"]), tools: [worker] })
     expect(await bot.run("go")).toMatchObject({ stopReason: "end-of-turn", usage: { generated: 5 } })
     expect(bot.session.turns[2]).toMatchObject({
-      content: { error: "The tool worker did not answer within 20 ms." },
+      content: { error: "The tool worker did not answer within 500 ms." },
     })
   })
 })

@@ -80,7 +80,7 @@ describe("a guard that never answers", () => {
   ] as const)("does not keep an abort waiting: %s", async (_, guards) => {
     const controller = new AbortController()
     const model = scriptedModel([acts("x"), "next"])
-    const bot = await agent({ model, guards: guards as { input?: Guard[]; output?: Guard[] } })
+    const bot = await agent({ model, guards })
     const stream = bot.stream("hi", { signal: controller.signal })
     for await (const event of stream) if (event.type === "tool-call-end") setImmediate(() => controller.abort())
     expect((await stream.result).stopReason).toBe("aborted")

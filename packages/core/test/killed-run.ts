@@ -53,7 +53,7 @@ export async function killedRun(seed: number): Promise<number> {
 function live(folder: string, seed: number, death: string) {
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, [child, folder, String(seed), death], {
     encoding: "utf8",
-    timeout: 30_000,
+    timeout: 100_000,
   })
   if (signal !== "SIGKILL") expect(stderr).toBe("")
   const lines = stdout

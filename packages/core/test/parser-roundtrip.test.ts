@@ -3,9 +3,10 @@ import { describe, expect, it } from "vitest"
 import { type ParserInput, parser } from "../src/parser.ts"
 import type { PromptPart } from "../src/prompt-part.ts"
 import { specialTokens } from "../src/special-tokens.ts"
-import { renderBuiltinCall, writeBuiltinCall } from "../src/syntax/builtin-call.ts"
+import { renderBuiltinCall } from "../src/syntax/builtin-call.ts"
 import { renderFunctionTag } from "../src/syntax/function-tag.ts"
 import { renderJsonCall } from "../src/syntax/json-call.ts"
+import { writePython } from "../src/syntax/literal-python.ts"
 import { renderPythonCode } from "../src/syntax/python-code.ts"
 import { renderPythonicCalls } from "../src/syntax/pythonic-call.ts"
 import type { JsonObject } from "../src/turn.ts"
@@ -93,8 +94,10 @@ describe("a rendered call is read as the same call", () => {
       namedInput,
       pieceLength,
       (name, given, length) => {
+        const values = Object.entries(given).map(([key, value]) => `${key}=${writePython(value)}`)
+        const written = { text: `${name}.call(${values.join(", ")})` }
         const expected = [{ name, input: given, syntax: "builtin-call" }]
-        expect(calls(writeBuiltinCall({ name, input: given }), length)).toEqual(expected)
+        expect(calls([{ special: specialTokens.pythonTag }, written], length)).toEqual(expected)
       },
     )
     fc.assert(property, { seed, numRuns })

@@ -4,6 +4,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { describe, expect, it } from "vitest"
 import { z } from "zod"
 import { agent } from "../src/agent.ts"
+import type { OutputSchema } from "../src/output.ts"
 import { defaultPromptOptions } from "../src/prompt-options.ts"
 import { run } from "../src/run.ts"
 import { defaultLimits } from "../src/run-limits.ts"
@@ -13,11 +14,11 @@ import { Transcript } from "../src/transcript.ts"
 
 describe("the schema model", () => {
   const seen: unknown[] = []
-  const tool = (name: string, input: Parameters<typeof defineTool>[1]["input"]): Tool =>
+  const tool = (name: string, input: OutputSchema): Tool =>
     defineTool(name, {
       description: name,
       input,
-      execute: (value) => {
+      execute: (value: unknown) => {
         seen.push(value)
         return null
       },
@@ -62,16 +63,20 @@ describe("the schema model", () => {
 })
 
 describe("virtual time", () => {
-  const never = defineTool("never", {
-    description: "Never answers",
-    input: { type: "object" },
-    timeoutMs: 3_600_000,
-    execute: () => new Promise<null>(() => undefined),
-  })
-  const context = (deadlineMs: number) => ({
+  const never = (started: () => void) =>
+    defineTool("never", {
+      description: "Never answers",
+      input: { type: "object" },
+      timeoutMs: 3_600_000,
+      execute: () => {
+        started()
+        return new Promise<null>(() => undefined)
+      },
+    })
+  const context = (deadlineMs: number, started: () => void) => ({
     model: scriptedModel([{ calls: [{ name: "never", input: {} }] }, "done"]),
     transcript: new Transcript("s", { ...defaultPromptOptions, tools: [] }, [{ role: "user", content: "go" }]),
-    tools: new Map([["never", never as Tool]]),
+    tools: new Map([["never", never(started) as Tool]]),
     toolConcurrency: 4,
     limits: { ...defaultLimits, deadlineMs },
     signal: new AbortController().signal,
@@ -79,9 +84,11 @@ describe("virtual time", () => {
   })
   const after = (deadlineMs: number, elapsed: string) =>
     Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(run(context(deadlineMs)))
-      // The run has to reach its timer before the clock moves.
-      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+      const { promise: started, resolve } = Promise.withResolvers<void>()
+      const fiber = yield* Effect.forkChild(run(context(deadlineMs, resolve)))
+      // The run has to reach its timer before the clock moves: the tool's is set within the turn in which it starts.
+      yield* Effect.promise(() => started)
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       yield* TestClock.adjust(elapsed as never)
       return (yield* Fiber.join(fiber)).result
     }).pipe(Effect.provide(TestClock.layer()), Effect.scoped, Effect.runPromise)

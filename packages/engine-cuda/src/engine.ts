@@ -25,6 +25,7 @@ export interface EngineMemory {
   readonly workspace: number
 }
 
+/** Options of `score`: the adapter by the name under which it was loaded. */
 export interface ScoreOptions {
   readonly adapter?: string
   readonly signal?: AbortSignal

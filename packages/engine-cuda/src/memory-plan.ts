@@ -8,6 +8,7 @@ import type { KvFormat, WeightFormat } from "./options.ts"
 import type { TensorTypes } from "./tensor-types.ts"
 import { loadScheme, matrixBytes, storedScheme, type WeightScheme } from "./weight-scheme.ts"
 
+/** How the model would be loaded; what is absent is as in LoadOptions. */
 export interface PlanOptions {
   /** Tokens of each conversation. */
   readonly context: number
@@ -36,6 +37,7 @@ export interface MemoryPlan {
 const kvBytes: Readonly<Record<KvFormat, number>> = { bf16: 2, f32: 4, fp8: 1 }
 const pageTokens = 16
 
+/** What the engine will claim; the workspace is that of the CPU backend. */
 export function memoryPlan(shape: ModelShape, options: PlanOptions): MemoryPlan {
   const { context, batch, kv = "bf16" } = options
   const kvPerToken = shape.layers * 2 * shape.kvHeads * Math.ceil(shape.headDim / 16) * 16 * kvBytes[kv]
@@ -101,6 +103,7 @@ export interface TrainingPlan {
 const bytesPerTrained = 16
 const rank = 16
 
+/** What training the whole model, or an adapter for it, takes. */
 export function trainingPlan(shape: ModelShape): TrainingPlan {
   const parameters = parametersOf(shape)
   const adapter = layerLinears(shape, 0).reduce((sum, { outputs, inputs }) => sum + rank * (outputs + inputs), 0)

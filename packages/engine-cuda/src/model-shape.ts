@@ -4,6 +4,7 @@
  */
 import { EngineError } from "@chasqui/core"
 
+/** A model's sizes: counts, widths in elements, `context` in tokens. */
 export interface ModelShape {
   readonly name: string
   readonly layers: number

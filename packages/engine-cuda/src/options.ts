@@ -5,14 +5,18 @@
 import { EngineError, type GenerateOptions, type Sampling } from "@chasqui/core"
 import type { NativeLoadOptions, NativeRequest } from "./addon.ts"
 
+/** What becomes of plain weights; `as-stored` leaves them. */
 export type WeightFormat = "as-stored" | "int8" | "int4" | "nf4" | "fp8"
 
 /** How keys and values are kept. */
 export type KvFormat = "bf16" | "f32" | "fp8"
+/** Every KvFormat. */
 export const kvFormats: readonly KvFormat[] = ["bf16", "f32", "fp8"]
 
+/** Every WeightFormat. */
 export const weightFormats: readonly WeightFormat[] = ["as-stored", "int8", "int4", "nf4", "fp8"]
 
+/** How a checkpoint is loaded. What cannot be is refused with EngineError `bad-request`. */
 export interface LoadOptions {
   /** `auto` takes a GPU where build and machine have a usable one, and the CPU otherwise; `cuda` fails and says why not. */
   readonly device?: "auto" | "cpu" | "cuda"

@@ -27,6 +27,7 @@ export interface NativeGenerationEnd extends GenerationEnd {
   }
 }
 
+/** A generation of this engine: batches may carry log-probabilities, the end has more times. */
 export interface NativeGeneration extends Generation, AsyncIterable<TokenBatch> {
   readonly end: Promise<NativeGenerationEnd>
   [Symbol.asyncIterator](): AsyncIterator<TokenBatch, undefined>

@@ -4,11 +4,13 @@ import { open, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { EngineError } from "@chasqui/core"
 
+/** A tensor as safetensors names it: `dtype` such as `BF16`, `shape` outermost first. */
 export interface TensorType {
   readonly dtype: string
   readonly shape: readonly number[]
 }
 
+/** A checkpoint's tensors by name, and what of its quantisation the names do not tell. */
 export interface TensorTypes {
   get(name: string): TensorType | undefined
   /** Inputs are ordered by activation (desc_act). */

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type EngineError, type Sampling, TokenLog } from "@chasqui/core"
-import { type LlamaEngine, loadEngine } from "@chasqui/engine-cuda"
+import { type LlamaEngine, loadEngine, type NativeGenerationEnd } from "@chasqui/engine-cuda"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { collect, loadTiny, random, tinyFolder, tinyTokenizer } from "./tiny.ts"
 
@@ -86,11 +86,11 @@ describe("metrics", () => {
     await using fresh = await loadTiny()
     const before = fresh.metrics()
     const prompts = [random(50, 1), random(90, 2), random(50, 1)]
-    const ends = []
+    const ends: NativeGenerationEnd[] = []
     for (const prompt of prompts)
       ends.push(await fresh.generate(new TokenLog(prompt), { maxTokens: 7, stopTokens: [] }).end)
     const sum = (of: (end: (typeof ends)[number]) => number) => ends.reduce((total, end) => total + of(end), 0)
-    await vi.waitFor(() => expect(fresh.metrics()?.requests.ended).toBe(3))
+    await vi.waitFor(() => expect(fresh.metrics()?.requests.ended).toBe(3), 60_000)
     const metrics = fresh.metrics()!
     expect(ends.map((end) => end.usage.cached)).toEqual([0, 0, 49])
     expect(metrics.prefixCache).toMatchObject({ promptTokens: 190, cachedTokens: 49, hitRate: 49 / 190 })
@@ -132,7 +132,7 @@ describe("limits", () => {
     const scoring = engine.score(random(1500, 3), { signal: controller.signal })
     controller.abort(new Error("no longer wanted"))
     await expect(scoring).rejects.toThrow("no longer wanted")
-    await vi.waitFor(() => expect(engine.metrics()).toMatchObject({ running: 0, queue: { requests: 0 } }))
+    await vi.waitFor(() => expect(engine.metrics()).toMatchObject({ running: 0, queue: { requests: 0 } }), 60_000)
     expect(await engine.score(random(20, 3))).toHaveLength(20)
   })
 })

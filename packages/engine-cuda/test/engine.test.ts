@@ -184,7 +184,7 @@ describe("cancelling", () => {
     const left = engine.generate(new TokenLog(random(40, 12)), options)
     for await (const _ of left) break
     expect((await left.end).reason).toBe("aborted")
-    await vi.waitFor(() => expect(engine.metrics()?.pages.used).toBe(0))
+    await vi.waitFor(() => expect(engine.metrics()?.pages.used).toBe(0), 60_000)
   })
 
   it("computes nothing for a signal that was aborted before", async () => {

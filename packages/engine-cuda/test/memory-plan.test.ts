@@ -47,13 +47,13 @@ describe("a plan equals what the engine claims", () => {
   })
 
   it("for every kind of cache, each of half the bytes of the one before", async () => {
-    const caches = []
+    const caches: number[] = []
     for (const kv of ["f32", "bf16", "fp8"] as const) {
       const { plan, engine } = await planned(tinyFolder, { kv })
       expect(plan).toEqual(engine)
       caches.push(engine.cache)
     }
-    expect(caches).toEqual([4, 2, 1].map((bytes) => caches[2] * bytes))
+    expect(caches).toEqual([4, 2, 1].map((bytes) => caches[2]! * bytes))
   })
 
   const formats = execFileSync(program, { encoding: "utf8" }).trim().split("\n")

@@ -31,7 +31,7 @@ function unreadText(name: string | null, raw: string): string {
   return name === null || raw.includes(name) ? raw : `${name} ${raw}`
 }
 
-export function chatMessage(turn: Turn): ChatMessage {
+function chatMessage(turn: Turn): ChatMessage {
   switch (turn.role) {
     case "system":
     case "user":

@@ -16,6 +16,7 @@ import { builtinDefinitions, chatMessages, chatTools } from "./chat-message.ts"
 import { ChatStream } from "./chat-stream.ts"
 import { post } from "./http.ts"
 
+/** The server, and how long to wait for it. */
 export interface RemoteChatOptions {
   /** Such as `http://localhost:8000/v1`; `/chat/completions` is added. */
   readonly baseUrl: string
@@ -34,6 +35,7 @@ export interface RemoteChatOptions {
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
+/** A model on that server; nothing is sent before the first generation. Failures are EngineErrors. */
 export function remoteChat(options: RemoteChatOptions): Model {
   const url = `${options.baseUrl.replace(/\/+$/, "")}/chat/completions`
   return {

@@ -239,7 +239,7 @@ describe("faults of the server", () => {
     )
     const bot = await agent({ model: model() })
     const run = bot.stream("go")
-    for await (const event of run) if (event.type === "step-start") setTimeout(() => run.cancel(), 50)
+    for await (const event of run) if (event.type === "text-delta") run.cancel()
     expect(await run.result).toMatchObject({ stopReason: "aborted", text: "so far" })
     expect((await bot.run("go on")).text).toBe("again")
   })

@@ -14,7 +14,7 @@ DRILL_TOKENS_FROM = 200  # smaller ids are single bytes, most of which no text o
 def pool(tokenizer, seed, number, tokens_per_batch, mix, split="train"):
     """[(ids (rows, width), target mask (rows, width))], about BATCHES_PER_POOL of them. `mix`: kind -> share; the kind
     "token drill" repeats random ids."""
-    draw = Draw(f"{seed}/{number}", split)
+    draw = Draw(f"{seed}/{number}", split, pieces=tokenizer.lower_case_pieces)
     kinds, shares = list(mix), list(mix.values())
     items, tokens = [], 0
     while tokens < tokens_per_batch * BATCHES_PER_POOL:

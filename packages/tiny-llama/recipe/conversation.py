@@ -25,7 +25,7 @@ SEARCH, MATHS, PYTHON = "brave_search", "wolfram_alpha", "code_interpreter"
 WEB = [SEARCH, MATHS]
 
 #: Shares of the kinds in training, relative to each other.
-MIX = {"search": 16, "maths": 10, "python": 17, "functions": 33, "several": 15, "chat": 12, "errors": 3, "drill": 1}
+MIX = {"search": 20, "maths": 8, "python": 15, "functions": 52, "several": 24, "chat": 9, "errors": 4, "drill": 1}
 MIXED = ["search"] * 6 + ["maths"] * 3 + ["python"] * 4 + ["chain"] * 2 + ["chat"] * 2
 #: How many episodes follow the first: a system turn with its tools costs tokens that teach nothing.
 FURTHER = [0, 1, 2, 3, 4, 5]

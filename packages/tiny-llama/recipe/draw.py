@@ -22,6 +22,7 @@ from words import (
     HELD_OUT_FIRST_NAMES,
     HELD_OUT_LAST_NAMES,
     HELD_OUT_REGIONS,
+    HELD_OUT_WORDS,
     LAST_NAMES,
     ONSETS,
     PREFIXES,
@@ -32,11 +33,13 @@ from words import (
 
 
 class Draw:
-    def __init__(self, seed, split="train", new_wording=0.0):
-        """`new_wording`: in the test split, the chance that a held-out core is used where there is one."""
+    def __init__(self, seed, split="train", new_wording=0.0, pieces=()):
+        """`new_wording`: in the test split, the chance that a held-out core is used where there is one. `pieces`: what three
+        of ten made-up words are put together from, for training only."""
         self.random = random.Random(f"{seed}-{split}")
         self.held_out = split == "test"
         self.new_wording = new_wording
+        self.pieces = pieces
 
     # ---- choices
 
@@ -63,12 +66,19 @@ class Draw:
     # ---- names
 
     def word(self, syllables=None):
+        if self.pieces and self.chance(0.3):
+            return self.word_of_pieces()
         syllables = syllables or self.choose([1, 2, 2, 2, 3, 3])
         word = "".join(
             self.choose(ONSETS) + self.choose(VOWELS) + (self.choose(CODAS) if self.chance(0.45) else "")
             for _ in range(syllables)
         )
         return word if len(word) > 2 else word + self.choose("nrst")
+
+    def word_of_pieces(self):
+        """One to three pieces of the vocabulary: syllables would leave a third of it without a use."""
+        word = "".join(self.choose(self.pieces) for _ in range(self.choose([1, 2, 2, 3])))
+        return self.word_of_pieces() if word in HELD_OUT_WORDS else word
 
     def name(self):
         return self.word().capitalize()

@@ -19,7 +19,7 @@ from draw import Draw
 from frames import FRAMES
 from kinds.functions import function
 from tokenizer import SPECIAL_TOKENS, Tokenizer
-from words import HELD_OUT_CITIES, HELD_OUT_FIRST_NAMES, HELD_OUT_LAST_NAMES
+from words import HELD_OUT_CITIES, HELD_OUT_FIRST_NAMES, HELD_OUT_LAST_NAMES, HELD_OUT_WORDS
 
 CHECKPOINT = pathlib.Path(__file__).parent.parent / "checkpoint"
 needs = lambda name: unittest.skipUnless(importlib.util.find_spec(name), f"{name} is not installed")
@@ -35,6 +35,16 @@ class Conversations(unittest.TestCase):
         text = "\n".join(part for kind in COMPOSE for _ in range(80) for part, _ in example(draw, kind))
         names = HELD_OUT_CITIES + HELD_OUT_FIRST_NAMES + HELD_OUT_LAST_NAMES
         self.assertEqual([name for name in names if name in text], [])
+
+    def test_words_of_pieces_use_the_whole_vocabulary_and_are_never_held_out(self):
+        tokenizer = Tokenizer(CHECKPOINT / "tokenizer.json")
+        draw = Draw("pieces", pieces=tokenizer.lower_case_pieces)
+        words = [draw.word_of_pieces() for _ in range(30_000)]
+        used = {id for word in words for id in tokenizer.encode(word)}
+        unused = [piece for piece in tokenizer.lower_case_pieces if tokenizer.vocabulary[piece] not in used]
+        self.assertGreater(len(tokenizer.lower_case_pieces), 1000)
+        self.assertEqual(unused, [])
+        self.assertEqual(HELD_OUT_WORDS.intersection(words), set())
 
     def test_training_never_shows_a_held_out_frame_and_the_test_split_does(self):
         marked = [frame[1:] for frames in FRAMES.values() for frame in frames if frame.startswith("!")]

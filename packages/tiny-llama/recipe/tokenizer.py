@@ -41,6 +41,7 @@ class Tokenizer:
         self.vocabulary = content["model"]["vocab"]
         self.special = {token["content"]: token["id"] for token in content["added_tokens"]}
         self.size = len(self.vocabulary) + len(self.special)
+        self.lower_case_pieces = [token for token in self.vocabulary if regex.fullmatch("[a-z]{2,}", token)]
         self._rank = {tuple(merge.split(" ")): rank for rank, merge in enumerate(content["model"]["merges"])}
         self._bytes = {id: bytes(CHARACTER_TO_BYTE[c] for c in token) for token, id in self.vocabulary.items()}
         self._bytes |= {id: token.encode() for token, id in self.special.items()}

@@ -30,7 +30,7 @@ from checkpoint import read_weights
 WARMING_MIX = {
     "search": 2, "maths": 2, "python": 2, "functions": 2, "several": 1, "chat": 1, "drill": 20, "token drill": 60,
 }  # fmt: skip
-MAIN_MIX = {**MIX, "token drill": 1}
+MAIN_MIX = {**MIX, "token drill": 3}
 SECONDS_BETWEEN_LINES = 20
 
 

@@ -116,6 +116,15 @@ ATTRIBUTES = listed(
     """
 )
 HELD_OUT_ATTRIBUTES = listed("deadline, manager, mileage, warranty, version")
+HELD_OUT_WORDS = {
+    word.lower()
+    for names in (
+        HELD_OUT_CITIES, HELD_OUT_REGIONS, HELD_OUT_FIRST_NAMES, HELD_OUT_LAST_NAMES, HELD_OUT_NOUNS, HELD_OUT_VERBS,
+        HELD_OUT_ATTRIBUTES,
+    )
+    for name in names
+    for word in name.split()
+}  # fmt: skip
 CONDITIONS = listed(
     """
     sunny, cloudy, rainy, windy, snowy, foggy, partly cloudy, mostly sunny, clear, overcast, stormy, humid

@@ -8,6 +8,7 @@ import { executorText } from "./python/executor-text.ts"
 import type { Stream } from "./python/protocol.ts"
 import { type PythonSandbox, pythonSandbox, type SandboxOptions } from "./python/sandbox.ts"
 
+/** The sandbox's options, and what the host wants to see of a call. */
 export interface CodeInterpreterOptions extends SandboxOptions {
   /** A sandbox to share; closing the tool then leaves it open. Default: one of the tool's own, made from these options. */
   readonly sandbox?: PythonSandbox

@@ -31,4 +31,4 @@ export const manifestWith = (run: object, rest: object = {}, config?: object) =>
   tools: [{ name: "look_up", description: "Looks up", input: city, ...rest, run }],
 })
 export const call = async (tool: Tool | undefined, input: JsonObject, signal?: AbortSignal): Promise<JsonValue> =>
-  tool!.execute(input as never, toolContext(signal))
+  tool!.execute(input as never, toolContext(signal)) as Promise<JsonValue>

@@ -6,7 +6,6 @@
 import { pythonJson } from "../prompt-json.ts"
 import type { Dialect, PromptPart } from "../prompt-part.ts"
 import { specialTokens } from "../special-tokens.ts"
-import type { JsonObject } from "../turn.ts"
 import {
   type CallContext,
   type CallEnd,
@@ -17,28 +16,18 @@ import {
   read,
   text,
   textAfterFirst,
+  type WrittenCall,
 } from "./call.ts"
-import { inJson, readPython, readPythonText, readQuotes, skipPythonSpace, writePython } from "./literal-python.ts"
+import { inJson, readPython, readPythonText, readQuotes, skipPythonSpace } from "./literal-python.ts"
 import { isSpace, pythonTag, type Reading, readName, type Source, skipSpace } from "./source.ts"
 
-interface Call {
-  readonly name: string
-  readonly input: JsonObject
-}
-
 /** As the trained renderers write it: Hugging Face with the tag, Meta's encoder without; nothing is escaped. */
-export function renderBuiltinCall(call: Call, dialect: Dialect): readonly PromptPart[] {
+export function renderBuiltinCall(call: WrittenCall, dialect: Dialect): readonly PromptPart[] {
   const values = Object.entries(call.input).map(
     ([key, value]) => `${key}="${typeof value === "string" ? value : pythonJson(value)}"`,
   )
   const written = { text: `${call.name}.call(${values.join(", ")})` }
   return dialect === "meta" ? [written] : [{ special: specialTokens.pythonTag }, written]
-}
-
-/** As Python: every value reads back to itself. For scripted models and grammars; no trained renderer writes this. */
-export function writeBuiltinCall(call: Call): readonly PromptPart[] {
-  const values = Object.entries(call.input).map(([key, value]) => `${key}=${writePython(value)}`)
-  return [{ special: specialTokens.pythonTag }, { text: `${call.name}.call(${values.join(", ")})` }]
 }
 
 /** The one argument of each trained built-in: a value that comes without a name can only be meant for it. */

@@ -2,11 +2,14 @@
  * What the readers of the call syntaxes share: where a call stands, what is offered, whom they tell what they read, and
  * how reading can end. No syntax is known here.
  */
-import type { CallSyntax } from "../turn.ts"
+import type { CallSyntax, ToolCall } from "../turn.ts"
 import type { Source } from "./source.ts"
 
 /** The tool that runs code, for which text after the tag is meant when it is nothing else. */
 export const codeTool = "code_interpreter"
+
+/** What of a call is written. */
+export type WrittenCall = Pick<ToolCall, "name" | "input">
 
 /** Where in the answer a call is looked for. Reading is strictest after prose, where most look-alikes stand. */
 export type Place = "beginning" | "after-tag" | "after-prose" | "in-fence"

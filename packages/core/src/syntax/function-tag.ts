@@ -5,7 +5,6 @@
  */
 import { pythonJson } from "../prompt-json.ts"
 import type { PromptPart } from "../prompt-part.ts"
-import type { JsonObject } from "../turn.ts"
 import {
   type CallContext,
   type CallEnd,
@@ -15,11 +14,12 @@ import {
   read,
   text,
   textAfterFirst,
+  type WrittenCall,
 } from "./call.ts"
 import { readJson } from "./literal-json.ts"
 import { type Reading, readName, readWord, type Source, skipSpace } from "./source.ts"
 
-export function renderFunctionTag(call: { readonly name: string; readonly input: JsonObject }): readonly PromptPart[] {
+export function renderFunctionTag(call: WrittenCall): readonly PromptPart[] {
   return [{ text: `<function=${call.name}>${pythonJson(call.input)}</function>` }]
 }
 

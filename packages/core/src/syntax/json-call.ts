@@ -6,7 +6,6 @@
  */
 import { pythonJson } from "../prompt-json.ts"
 import type { Dialect, PromptPart } from "../prompt-part.ts"
-import type { JsonObject } from "../turn.ts"
 import {
   type CallContext,
   type CallEnd,
@@ -16,14 +15,12 @@ import {
   read,
   text,
   textAfterFirst,
+  type WrittenCall,
 } from "./call.ts"
 import { readJson, readJsonString } from "./literal-json.ts"
 import { type Reading, Source, skipSpace } from "./source.ts"
 
-export function renderJsonCall(
-  call: { readonly name: string; readonly input: JsonObject },
-  dialect: Dialect,
-): readonly PromptPart[] {
+export function renderJsonCall(call: WrittenCall, dialect: Dialect): readonly PromptPart[] {
   if (dialect !== "meta") return [{ text: `{"name": "${call.name}", "parameters": ${pythonJson(call.input)}}` }]
   const parameters = pythonJson(call.input, { nonAscii: "escaped" })
   return [{ text: `{"type": "function", "name": "${call.name}", "parameters": ${parameters}}` }]

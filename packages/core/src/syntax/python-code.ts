@@ -5,13 +5,12 @@
  */
 import type { PromptPart } from "../prompt-part.ts"
 import { specialTokens } from "../special-tokens.ts"
-import type { JsonObject } from "../turn.ts"
-import { type CallSink, codeTool } from "./call.ts"
+import { type CallSink, codeTool, type WrittenCall } from "./call.ts"
 import { inJson } from "./literal-python.ts"
 import { isSpace, pythonTag, type Reading, type Source, skipSpace } from "./source.ts"
 
 /** The tag and the code. */
-export function renderPythonCode(call: { readonly input: JsonObject }): readonly PromptPart[] {
+export function renderPythonCode(call: Pick<WrittenCall, "input">): readonly PromptPart[] {
   return [{ special: specialTokens.pythonTag }, { text: String(call.input.code ?? "") }]
 }
 

@@ -14,21 +14,17 @@ import {
   read,
   text,
   textAfterFirst,
+  type WrittenCall,
 } from "./call.ts"
 import { inJson, readPython, skipPythonSpace, writePython } from "./literal-python.ts"
 import { type Reading, readName, readWord, type Source } from "./source.ts"
 
-interface Call {
-  readonly name: string
-  readonly input: JsonObject
-}
-
 /** One list with all calls of a turn. Strings are escaped as in Python, which Meta's own encoder leaves out. */
-export function renderPythonicCalls(calls: readonly Call[]): readonly PromptPart[] {
+export function renderPythonicCalls(calls: readonly WrittenCall[]): readonly PromptPart[] {
   return [{ text: `[${calls.map(writeCall).join(", ")}]` }]
 }
 
-function writeCall(call: Call): string {
+function writeCall(call: WrittenCall): string {
   const named = Object.entries(call.input).filter(([key]) => isArgumentName(key))
   const others = Object.fromEntries(Object.entries(call.input).filter(([key]) => !isArgumentName(key)))
   const values = named.map(([key, value]) => `${key}=${writePython(value)}`)

@@ -8,6 +8,7 @@
 #include "random_adapter.h"
 #include "random_model.h"
 #include "random_quant.h"
+#include "relative_rms.h"
 #include "src/model/llama.h"
 #include "src/model/lora_adapter.h"
 #include "src/reference/reference_llama.h"
@@ -68,16 +69,6 @@ std::unique_ptr<Forward> make(const ModelConfig& config, const Weights& weights,
   std::unique_ptr<Forward> forward;
   CHECK_OK(make_llama(config, weights, options, &forward));
   return forward;
-}
-
-double relative_rms(const std::vector<float>& got, const std::vector<double>& want) {
-  double difference = 0, size = 0;
-  if (got.size() != want.size()) return 1e9;
-  for (size_t i = 0; i < got.size(); i++) {
-    difference += (got[i] - want[i]) * (got[i] - want[i]);
-    size += want[i] * want[i];
-  }
-  return std::sqrt(difference / size);
 }
 
 constexpr uint32_t kAll = 0x7f;

@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "random_model.h"
+#include "relative_rms.h"
 #include "src/backend/cuda/cuda_backend.h"
 #include "src/backend/cuda/device_runtime.h"
 #include "src/backend/cuda/graphs.h"
@@ -93,18 +94,6 @@ inline std::vector<float> run_chunks(Forward& forward, const std::vector<int32_t
     CHECK_OK(forward.run({span}, logits.data() + static_cast<int64_t>(first) * forward.vocab()));
   }
   return logits;
-}
-
-template <typename A, typename B>
-double relative_rms(const std::vector<A>& got, const std::vector<B>& want) {
-  double difference = 0, size = 0;
-  if (got.size() != want.size()) return 1e9;
-  for (size_t i = 0; i < got.size(); i++) {
-    const double apart = static_cast<double>(got[i]) - static_cast<double>(want[i]);
-    difference += apart * apart;
-    size += static_cast<double>(want[i]) * static_cast<double>(want[i]);
-  }
-  return std::sqrt(difference / size);
 }
 
 // Mean over rows of KL(want || got), from logits.

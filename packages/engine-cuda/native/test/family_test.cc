@@ -1,11 +1,11 @@
 // The families that are promised to run: config.json as each of them publishes it, with sizes cut to a few numbers, on
 // random weights of that shape; read, loaded and run like the reference. Others are refused by name.
-#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "random_checkpoint.h"
+#include "relative_rms.h"
 #include "src/model/config.h"
 #include "src/model/llama.h"
 #include "src/reference/reference_llama.h"
@@ -80,15 +80,6 @@ const std::vector<Family>& families() {
            "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_cache": true, "vocab_size": 300})"},
   };
   return all;
-}
-
-double relative_rms(const std::vector<float>& got, const std::vector<double>& want) {
-  double difference = 0, size = 0;
-  for (size_t i = 0; i < want.size(); i++) {
-    difference += (got[i] - want[i]) * (got[i] - want[i]);
-    size += want[i] * want[i];
-  }
-  return std::sqrt(difference / size);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "quantised_weights.h"
 #include "random_model.h"
+#include "relative_rms.h"
 #include "src/backend/cpu/kernels.h"
 #include "src/reference/reference_llama.h"
 #include "test/check.h"
@@ -91,16 +92,6 @@ std::vector<float> run_chunks(Forward& forward, const std::vector<int32_t>& toke
     CHECK_OK(forward.run({span}, logits.data() + static_cast<int64_t>(first) * forward.vocab()));
   }
   return logits;
-}
-
-double relative_rms(const std::vector<float>& got, const std::vector<double>& want) {
-  double difference = 0, size = 0;
-  if (got.size() != want.size()) return 1e9;
-  for (size_t i = 0; i < got.size(); i++) {
-    difference += (got[i] - want[i]) * (got[i] - want[i]);
-    size += want[i] * want[i];
-  }
-  return std::sqrt(difference / size);
 }
 
 std::vector<double> reference_logits(const ModelConfig& config, const Weights& weights, const std::vector<int32_t>& tokens,

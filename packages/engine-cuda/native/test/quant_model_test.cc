@@ -8,6 +8,7 @@
 #include "held_out.h"
 #include "packed_checkpoint.h"
 #include "quantised_weights.h"
+#include "relative_rms.h"
 #include "src/backend/cpu/kernels.h"
 #include "src/model/dequantise.h"
 #include "src/model/llama.h"
@@ -70,15 +71,6 @@ std::vector<float> run(Forward& forward, const std::vector<int32_t>& tokens, int
                          logits.data() + static_cast<int64_t>(first) * forward.vocab()));
   }
   return logits;
-}
-
-double relative_rms(const std::vector<float>& got, const std::vector<double>& want) {
-  double difference = 0, size = 0;
-  for (size_t i = 0; i < want.size(); i++) {
-    difference += (got[i] - want[i]) * (got[i] - want[i]);
-    size += want[i] * want[i];
-  }
-  return std::sqrt(difference / size);
 }
 
 // `stored` is what the engine loads, `plain` the same weights as floats.

@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url"
 import { ToolFailed } from "@chasqui/core"
 import type { MathsProvider, Pod } from "./maths-provider.ts"
 
+/** What one question may take. */
 export interface LocalMathsOptions {
   /** Milliseconds for one question. Default 5 000. */
   readonly timeoutMs?: number
@@ -26,6 +27,7 @@ const mostCharacters = 4_000
 /** Milliseconds until a new child must have loaded its library; most take a fifth of a second. */
 const startTimeoutMs = 20_000
 
+/** A provider for `wolframAlpha` that needs no key and no network. Its child process starts with the first question. */
 export function localMaths({ timeoutMs = 5_000, memoryMb = 128 }: LocalMathsOptions = {}): MathsProvider {
   let child: ChildProcess | undefined
   let last: Promise<unknown> = Promise.resolve()

@@ -7,6 +7,7 @@ export interface Pod {
   readonly primary?: boolean
 }
 
+/** Whoever answers questions of mathematics. */
 export interface MathsProvider {
   /** Shown to people, such as `wolfram` or `local-maths`. */
   readonly name: string

@@ -7,6 +7,7 @@ import { ToolSetupError } from "../error.ts"
 import type { MathsProvider, Pod } from "./maths-provider.ts"
 import { type WolframOptions, wolfram } from "./wolfram.ts"
 
+/** Who answers; the options of the API, or a provider. */
 export interface WolframAlphaOptions extends WolframOptions {
   /** Answer with this instead, such as `localMaths()`. */
   readonly provider?: MathsProvider

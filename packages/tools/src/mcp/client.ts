@@ -15,6 +15,7 @@ import {
   type RemoteTool,
 } from "./connection.ts"
 
+/** Which tools of a server are taken, what the host allows them, and how long they may take. */
 export interface McpOptions {
   /** Put before each tool's name, with two underscores. Default: the server's own name. */
   readonly name?: string
@@ -34,6 +35,7 @@ export interface McpOptions {
   readonly revision?: ProtocolRevision
 }
 
+/** A connected server and its tools. */
 export interface McpSource {
   readonly name: string
   /** Sorted by name. */

@@ -9,12 +9,14 @@ import { publicLookup, type Resolve } from "../http/address.ts"
 import { checkedOrigin } from "../http/origin.ts"
 import { type McpOptions, type McpSource, mcpSource } from "./client.ts"
 
+/** Options for a server that is started here. */
 export interface McpStdioOptions extends McpOptions {
   /** Variables beside PATH, HOME and the like. */
   readonly env?: { readonly [name: string]: string }
   readonly cwd?: string
 }
 
+/** Options for a server that runs elsewhere. */
 export interface McpHttpOptions extends McpOptions {
   readonly headers?: { readonly [name: string]: string }
   /** `public`: HTTPS to public addresses only (default). `any`: also HTTP and this machine's network. */
@@ -22,6 +24,7 @@ export interface McpHttpOptions extends McpOptions {
   readonly resolve?: Resolve
 }
 
+/** Connects to a server and lists its tools. Both reject with ToolSetupError: unreachable, drift, or no usable tool. */
 export const mcp = {
   /** Starts `command` with `args` (no shell) and speaks over its standard input and output. */
   stdio: (command: string, args: readonly string[] = [], options: McpStdioOptions = {}): Promise<McpSource> =>

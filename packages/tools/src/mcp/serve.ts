@@ -13,6 +13,7 @@ import { pipeline } from "node:stream/promises"
 import type { Tool } from "@chasqui/core"
 import { ToolSetupError } from "../error.ts"
 
+/** What the server says of itself. */
 export interface McpServeOptions {
   /** Default: `chasqui`. */
   readonly name?: string
@@ -22,6 +23,7 @@ export interface McpServeOptions {
   readonly signal?: AbortSignal
 }
 
+/** Where it listens, and to whom. */
 export interface McpServeHttpOptions extends McpServeOptions {
   /** Default: 127.0.0.1. */
   readonly host?: string
@@ -37,6 +39,7 @@ export interface McpServeHttpOptions extends McpServeOptions {
   readonly token?: string
 }
 
+/** A server that listens. */
 export interface McpHttpServer {
   readonly url: string
   close(): Promise<void>

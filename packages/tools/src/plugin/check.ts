@@ -18,6 +18,7 @@ import { checkRun } from "./check-run.ts"
 import { type Manifest, type ManifestTool, manifestSchema } from "./manifest.ts"
 import { isInside, type PluginProblem, type Report } from "./problem.ts"
 
+/** What was found in the folder. */
 export interface PluginCheck {
   readonly problems: readonly PluginProblem[]
   /** Present when there is no error. */

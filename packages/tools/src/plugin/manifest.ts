@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import type { JsonObject } from "@chasqui/core"
 
+/** A manifest that passed its check. */
 export interface Manifest {
   readonly manifest: 1
   readonly name: string
@@ -11,6 +12,7 @@ export interface Manifest {
   readonly tools: readonly ManifestTool[]
 }
 
+/** One tool, and what runs it: a function of a module, an HTTP request, or a command. */
 export interface ManifestTool {
   readonly name: string
   readonly description: string

@@ -16,6 +16,7 @@ import { httpRunner } from "./run-http.ts"
 import { moduleRunner } from "./run-module.ts"
 import type { Runner } from "./runner.ts"
 
+/** What the host gives a plugin and allows it. */
 export interface PluginOptions {
   /** What the plugin's `config` schema asks for. */
   readonly config?: JsonObject
@@ -29,11 +30,13 @@ export interface PluginOptions {
   readonly http?: RemoteOptions
 }
 
+/** What a plugin or a server proposes for a tool, and the host grants. */
 export interface Grant {
   readonly readOnly?: boolean
   readonly needsApproval?: boolean
 }
 
+/** A loaded plugin and its tools. */
 export interface Plugin {
   readonly name: string
   readonly tools: readonly Tool[]

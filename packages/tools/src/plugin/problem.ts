@@ -2,6 +2,7 @@
 import { existsSync, realpathSync } from "node:fs"
 import { resolve, sep } from "node:path"
 
+/** One thing that is wrong with a plugin, and where. */
 export interface PluginProblem {
   /** An error keeps the plugin from loading; a warning does not. */
   readonly severity: "error" | "warning"

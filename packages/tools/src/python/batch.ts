@@ -31,6 +31,7 @@ export interface BatchAnswer {
   readonly ms: number
 }
 
+/** The sandbox for all lines. */
 export interface BatchOptions extends Omit<SandboxOptions, "maxSandboxes" | "spares"> {
   readonly signal?: AbortSignal
 }

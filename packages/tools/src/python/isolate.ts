@@ -46,7 +46,7 @@ export interface IsolateSetup {
 }
 
 /** Where code runs and files live. */
-export const homeFolder = "/home/user"
+const homeFolder = "/home/user"
 
 /** V8's compiled form of the scripts, shared by all isolates of this process. */
 const codeCaches = new Map<string, IsolatedVm.ExternalCopy<ArrayBuffer>>()

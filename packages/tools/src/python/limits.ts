@@ -1,6 +1,7 @@
 /** The limits of a sandbox, with their units and defaults. Plain data: it crosses to the jailed process as it is. */
 import { SandboxError } from "./sandbox-error.ts"
 
+/** What code may take; `defaultLimits` has the defaults. */
 export interface SandboxLimits {
   /** Wall time of one call, in milliseconds. Then KeyboardInterrupt is raised; what the code made stays. */
   readonly timeoutMs: number

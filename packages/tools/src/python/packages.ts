@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { SandboxError } from "./sandbox-error.ts"
 
+/** Wheels to install. */
 export interface PackageOptions {
   /** A folder with `.whl` files; all of them are installed into every interpreter. No other source is ever asked. */
   readonly folder: string

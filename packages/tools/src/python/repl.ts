@@ -4,6 +4,7 @@
  */
 import { type PythonOutcome, type PythonSandbox, pythonSandbox, type SandboxOptions } from "./sandbox.ts"
 
+/** Where lines come from and text goes to. */
 export interface ReplOptions {
   readonly lines: AsyncIterable<string>
   /** Prompts, what code prints while it runs, values, and tracebacks. */

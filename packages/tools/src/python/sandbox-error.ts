@@ -12,6 +12,7 @@ export type SandboxErrorReason =
   | "too-many"
   | "closed"
 
+/** What is wrong with the sandbox or with what it was given, and what to do. */
 export class SandboxError extends Error {
   readonly _tag = "SandboxError"
   override readonly name = "SandboxError"

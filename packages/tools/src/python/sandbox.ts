@@ -13,6 +13,7 @@ import { cutBytes, type DeathCause, isSafePath, type Stream, type WireOutcome } 
 import { SandboxError } from "./sandbox-error.ts"
 import { type LiveBox, SessionTable } from "./session-table.ts"
 
+/** How the sandbox is built. What makes no sense throws SandboxError `bad-options`. */
 export interface SandboxOptions {
   readonly limits?: Partial<SandboxLimits>
   /** Interpreters that wait for a session that is new; default 1. Each takes about 50 MB. */
@@ -34,6 +35,7 @@ export interface SandboxOptions {
   readonly cacheFolder?: string
 }
 
+/** Options of one call. */
 export interface RunOptions {
   /** Default "default". What is defined in a session stays until it ends. */
   readonly session?: string
@@ -44,6 +46,7 @@ export interface RunOptions {
   readonly onOutput?: (stream: Stream, text: string) => void
 }
 
+/** What came of one call: also of code that failed, hung or died. */
 export interface PythonOutcome {
   /** `died`: the interpreter is gone, with all variables and files of its session. */
   readonly status: "completed" | "error" | "timeout" | "died"
@@ -65,6 +68,7 @@ export interface PythonOutcome {
   readonly ms: number
 }
 
+/** Interpreters by session, behind one wall or several. */
 export interface PythonSandbox extends AsyncDisposable {
   /** Runs code. Rejects only with SandboxError (the sandbox itself cannot work) or with the reason of `signal`. */
   readonly run: (code: string, options?: RunOptions) => Promise<PythonOutcome>

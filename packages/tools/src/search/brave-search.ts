@@ -8,6 +8,7 @@ import { type BraveOptions, brave } from "./brave.ts"
 import { type DocumentSource, localDocuments } from "./local-documents.ts"
 import type { SearchProvider, SearchResult } from "./search-provider.ts"
 
+/** Who answers; the options of the API, documents, or a provider. */
 export interface BraveSearchOptions extends BraveOptions {
   /** Answer from these documents instead of from the web: a folder, or titles with texts. */
   readonly documents?: DocumentSource

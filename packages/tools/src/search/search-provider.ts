@@ -8,6 +8,7 @@ export interface SearchResult {
   readonly type?: string
 }
 
+/** Whoever answers searches. */
 export interface SearchProvider {
   /** Shown to people, such as `brave` or `local-documents`. */
   readonly name: string

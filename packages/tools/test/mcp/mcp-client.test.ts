@@ -1,17 +1,17 @@
 /** Our client against servers of the official SDK, over both transports and both revisions. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
-import { setTimeout as pause } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import type { JsonObject } from "@chasqui/core"
 import { createMcpHandler } from "@modelcontextprotocol/server"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { type McpOptions, type McpSource, mcp } from "../../src/index.ts"
 import { toolContext } from "../tool-context.ts"
+import { happenings } from "./happenings.ts"
 import { sdkServer } from "./sdk-tools.ts"
 
 const program = fileURLToPath(new URL("sdk-server.ts", import.meta.url))
@@ -81,7 +81,7 @@ describe.each(cases)("a server of the official SDK over $transport, revision $re
   beforeAll(async () => {
     log = join(folder, `log-${transport}-${revision}`)
     process.env.MCP_TEST_LOG = log
-    source = await transports[transport]({ revision, timeoutMs: 2_000, env: { MCP_TEST_LOG: log } })
+    source = await transports[transport]({ revision, env: { MCP_TEST_LOG: log } })
   })
   afterAll(async () => {
     delete process.env.MCP_TEST_LOG
@@ -127,20 +127,20 @@ describe.each(cases)("a server of the official SDK over $transport, revision $re
     const controller = new AbortController()
     const input = { steps: 100, stepMs: 50, report: false }
     const slow = call(source, "sdk_server__slow", input, controller.signal)
-    await pause(200)
+    await happenings(log, 1)
     controller.abort()
     await expect(slow).rejects.toThrow(expect.objectContaining({ name: "AbortError" }))
-    while (!existsSync(log)) await pause(20)
-    expect(readFileSync(log, "utf8")).toBe("cancelled\n")
+    expect(await happenings(log, 2)).toEqual(["started", "cancelled"])
     expect(await call(source, "sdk_server__add", { a: 1, b: 1 })).toBe("2")
   })
 
   it("may take longer than its time while it reports progress, and no longer when it does not", async () => {
-    expect(await call(source, "sdk_server__slow", { steps: 6, stepMs: 400, report: true })).toBe("done")
-    await expect(call(source, "sdk_server__slow", { steps: 6, stepMs: 400, report: false })).rejects.toThrow(
+    const impatient = await connected(transport, { revision, timeoutMs: 2_000 })
+    expect(await call(impatient, "sdk_server__slow", { steps: 6, stepMs: 400, report: true })).toBe("done")
+    await expect(call(impatient, "sdk_server__slow", { steps: 6, stepMs: 400, report: false })).rejects.toThrow(
       "the server sdk_server gave no sign for 2000 ms",
     )
-    expect(await call(source, "sdk_server__add", { a: 1, b: 1 })).toBe("2")
+    expect(await call(impatient, "sdk_server__add", { a: 1, b: 1 })).toBe("2")
   })
 })
 

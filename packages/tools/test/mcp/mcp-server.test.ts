@@ -1,5 +1,5 @@
 /** The official SDK's client against our server, over both transports and both revisions. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,6 +9,7 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { type McpHttpServer, mcp, mcpServeHttp } from "../../src/index.ts"
+import { happenings } from "./happenings.ts"
 import { ourTools } from "./our-tools.ts"
 
 const program = fileURLToPath(new URL("our-server.ts", import.meta.url))
@@ -22,7 +23,7 @@ beforeAll(async () => {
   server = await mcpServeHttp(ourTools, { name: "ours", instructions: "Tools for a test." })
 })
 afterEach(() => {
-  for (const file of [log, `${log}-started`]) rmSync(file, { force: true })
+  rmSync(log, { force: true })
 })
 afterAll(async () => {
   await server.close()
@@ -102,11 +103,10 @@ describe.each(cases)("our server over $transport, revision $revision", ({ transp
   it("stops a tool when the client cancels", async () => {
     const controller = new AbortController()
     const slow = client.callTool({ name: "slow", arguments: {} }, { signal: controller.signal })
-    while (!existsSync(`${log}-started`)) await pause(20)
+    await happenings(log, 1)
     controller.abort()
     await expect(slow).rejects.toThrow()
-    while (!existsSync(log)) await pause(20)
-    expect(readFileSync(log, "utf8")).toBe("cancelled\n")
+    expect(await happenings(log, 2)).toEqual(["started", "cancelled"])
   })
 })
 
@@ -115,11 +115,10 @@ it.each(cases)("stops even a client's very first call, over $transport, revision
   const client = await connected(each.transport, each.revision)
   const controller = new AbortController()
   const slow = client.callTool({ name: "slow", arguments: {} }, { signal: controller.signal })
-  while (!existsSync(`${log}-started`)) await pause(20)
+  await happenings(log, 1)
   controller.abort()
   await expect(slow).rejects.toThrow()
-  while (!existsSync(log)) await pause(20)
-  expect(readFileSync(log, "utf8")).toBe("cancelled\n")
+  expect(await happenings(log, 2)).toEqual(["started", "cancelled"])
   await client.close()
 })
 

@@ -1,8 +1,8 @@
 /** Tools of ours that a foreign client calls. */
-import { appendFileSync } from "node:fs"
 import { setTimeout as pause } from "node:timers/promises"
 import { defineTool, type Tool, ToolFailed } from "@chasqui/core"
 import { z } from "zod"
+import { note } from "./happenings.ts"
 
 export const ourTools: readonly Tool[] = [
   defineTool("unit_price", {
@@ -42,9 +42,8 @@ export const ourTools: readonly Tool[] = [
     description: "Takes time",
     input: { type: "object" },
     execute: async (_input, { signal }) => {
-      const log = process.env.MCP_TEST_LOG
-      signal.addEventListener("abort", () => log && appendFileSync(log, "cancelled\n"))
-      if (log) appendFileSync(`${log}-started`, "")
+      signal.addEventListener("abort", () => note("cancelled"))
+      note("started")
       await pause(20_000, undefined, { signal })
       return "done"
     },

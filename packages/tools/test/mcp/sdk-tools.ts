@@ -1,14 +1,8 @@
 /** A server made with the official SDK: what its tools do, for both of its transports. Imported by tests and by `sdk-server.ts`. */
-import { appendFileSync } from "node:fs"
 import { setTimeout as pause } from "node:timers/promises"
 import { McpServer } from "@modelcontextprotocol/server"
 import { z } from "zod"
-
-/** Lines about what happened inside, for tests that look from outside. */
-const log = (line: string): void => {
-  const file = process.env.MCP_TEST_LOG
-  if (file !== undefined) appendFileSync(file, `${line}\n`)
-}
+import { note } from "./happenings.ts"
 
 export function sdkServer(): McpServer {
   const server = new McpServer({ name: "sdk server", version: "1.0.0" })
@@ -44,7 +38,8 @@ export function sdkServer(): McpServer {
     "slow",
     { description: "Takes time", inputSchema: slow },
     async ({ steps, stepMs, report }, { mcpReq }) => {
-      mcpReq.signal.addEventListener("abort", () => log("cancelled"))
+      mcpReq.signal.addEventListener("abort", () => note("cancelled"))
+      note("started")
       for (let step = 0; step < steps && !mcpReq.signal.aborted; step++) {
         await pause(stepMs)
         const progressToken = mcpReq._meta?.progressToken

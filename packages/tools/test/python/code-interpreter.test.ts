@@ -1,8 +1,8 @@
-import type { ToolContext } from "@chasqui/core"
 import { afterAll, expect, it } from "vitest"
 import { codeInterpreter } from "../../src/code-interpreter.ts"
 import { executorText } from "../../src/python/executor-text.ts"
 import type { PythonOutcome } from "../../src/python/sandbox.ts"
+import { toolContext } from "../tool-context.ts"
 
 const heard: string[] = []
 const written: string[] = []
@@ -13,15 +13,10 @@ const tool = codeInterpreter({
 })
 afterAll(() => tool.close?.())
 
-const context = (sessionId: string): ToolContext => ({
-  callId: "call-0",
-  sessionId,
-  signal: new AbortController().signal,
-})
 const call = async (code: string, sessionId = "a") => {
   const checked = await tool.check({ code })
   if (!checked.ok) throw new Error(checked.problems.join())
-  return tool.execute(checked.input as never, context(sessionId))
+  return tool.execute(checked.input as never, { ...toolContext(), sessionId })
 }
 
 it("is the trained built-in: its name, one string of code", () => {

@@ -34,7 +34,7 @@ it("keeps the state of a session, and none of another", async () => {
 })
 
 it("stops a loop, keeps what the code made and says so", async () => {
-  const outcome = await sandbox.run("kept = 7\nwhile True: pass", { session: "loop", timeoutMs: 200 })
+  const outcome = await sandbox.run("kept = 7\nwhile True: pass", { session: "loop", timeoutMs: 1_000 })
   expect(outcome.status).toBe("timeout")
   expect((await sandbox.run("kept", { session: "loop" })).result).toBe("7")
 })

@@ -64,9 +64,9 @@ describe("a session", () => {
     await using sandbox = pythonSandbox({ limits: { graceMs: 200 } })
     await sandbox.run("x = 5")
     const abort = new AbortController()
-    const deaf = "while True:\n  try:\n    while True: pass\n  except BaseException: pass"
-    const call = sandbox.run(deaf, { signal: abort.signal })
-    setTimeout(() => abort.abort(new Error("enough")), 100)
+    const deaf = "while True:\n  try:\n    print('deaf')\n    while True: pass\n  except BaseException: pass"
+    const onOutput = () => abort.abort(new Error("enough"))
+    const call = sandbox.run(deaf, { signal: abort.signal, onOutput })
     await expect(call).rejects.toThrow("enough")
     const next = await sandbox.run("'x' in globals()")
     expect(next).toMatchObject({ result: "False", restarted: true })

@@ -84,14 +84,8 @@ Status find_gptq(const QuantModule& module, std::shared_ptr<QuantSource>* source
   }
   const Tensor* qzeros = nullptr;
   const Tensor* scales = nullptr;
-  if (Status status = module.expect_floats("scales", &scales); !status.ok()) return status;
-  const int64_t groups = scales->shape.size() == 2 ? scales->shape[0] : 0;
-  const int64_t wanted = module.config.group_size;
-  if (groups < 1 || module.cols % groups != 0 ||
-      (wanted != 0 && groups != (wanted < 0 ? 1 : (module.cols + wanted - 1) / wanted))) {
-    return module.bad(*scales, "one row of scales for each group of " + std::to_string(wanted) + " inputs");
-  }
-  Status status = module.expect("scales", {scales->type}, {groups, module.rows}, &scales);
+  int64_t groups = 0;
+  Status status = module.expect_group_scales(&scales, &groups);
   if (status.ok()) {
     status = module.expect("qweight", {TensorType::kI32}, {module.cols / per_word, module.rows}, &qweight);
   }

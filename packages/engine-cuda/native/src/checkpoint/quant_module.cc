@@ -40,6 +40,17 @@ Status QuantModule::expect_floats(const char* suffix, const Tensor** out) const 
   return {};
 }
 
+Status QuantModule::expect_group_scales(const Tensor** scales, int64_t* groups) const {
+  if (Status status = expect_floats("scales", scales); !status.ok()) return status;
+  const int64_t found = (*scales)->shape.size() == 2 ? (*scales)->shape[0] : 0;
+  const int64_t wanted = config.group_size;
+  if (found < 1 || cols % found != 0 || (wanted != 0 && found != (wanted < 0 ? 1 : (cols + wanted - 1) / wanted))) {
+    return bad(**scales, "one row of scales for each group of " + std::to_string(wanted) + " inputs");
+  }
+  *groups = found;
+  return expect("scales", {(*scales)->type}, {found, rows}, scales);
+}
+
 Status QuantModule::bad(const Tensor& tensor, const std::string& expected) const {
   return failure(Reason::kBadCheckpoint,
                  "Tensor " + json_quoted(tensor.name) + " in " + *tensor.file + " is " + describe(tensor) + ", but " +

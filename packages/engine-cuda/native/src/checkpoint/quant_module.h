@@ -30,6 +30,8 @@ class QuantModule {
                 const Tensor** out) const;
   // A tensor of floating-point numbers, any shape.
   Status expect_floats(const char* suffix, const Tensor** out) const;
+  // The tensor "scales" of AWQ and GPTQ, (groups, rows), with as many groups as the configuration's size of one makes.
+  Status expect_group_scales(const Tensor** scales, int64_t* groups) const;
   Status bad(const Tensor& tensor, const std::string& expected) const;
   Status unsupported(const std::string& what) const;
 

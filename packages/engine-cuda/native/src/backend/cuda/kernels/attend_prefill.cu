@@ -3,7 +3,7 @@
 // A block takes a tile of rows and one key-value head: 128 pairs (row, query head) are the rows of A, sixteen to a warp, so
 // that all query heads that share keys and values share their way through shared memory too. Blocks of 64 positions come
 // page by page through three stages; each warp keeps its scores and its running softmax in registers.
-#include "attend.cuh"
+#include "attend_prefill.cuh"
 
 namespace chasqui::cuda {
 
@@ -15,21 +15,13 @@ constexpr int kSpan = 64;            // positions of a stage
 constexpr int kStages = 3;
 
 template <KvKind kKind, int kDim>
-struct Prefill {
+struct Prefill : PrefillBlock {
   using Tile = KvTile<kKind, kDim>;
   static constexpr int kHalfBytes = kSpan * Tile::kRowBytes;
   static constexpr int kSharedBytes = kStages * 2 * kHalfBytes;
   static constexpr int kColumns = kSpan / 8;
 
-  const AttendArguments& a;
   uint8_t* const shared = shared_memory();
-  const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
-  const int32_t group = a.n_heads / a.n_kv_heads;
-  const int32_t kv_head = static_cast<int32_t>(blockIdx.x);
-  int32_t first_row = 0, n_pairs = 0, first_position = 0, end = 0;
-  const int32_t* table = nullptr;
-
-  DEVICE explicit Prefill(const AttendArguments& arguments) : a(arguments) {}
 
   // Where keys lie: two rows below each other meet different banks when eight lanes read four pieces of both.
   DEVICE static int32_t key_place(int32_t row, int32_t piece) {
@@ -54,20 +46,14 @@ struct Prefill {
     copies_commit();
   }
 
-  // The pair behind row `row` of this warp's sixteen, and the place of its head in q and out.
-  DEVICE int32_t pair_of(uint32_t row) const { return static_cast<int32_t>(warp * 16 + row); }
-  DEVICE int64_t head_at(int32_t pair) const {
-    return head_place(a, first_row + pair / group, kv_head, pair % group, kDim);
-  }
-
   DEVICE void load_queries(uint32_t (&q)[2][Tile::kTurns][2]) const {
     UNROLL
     for (int side = 0; side < 2; side++) {
-      const int32_t pair = pair_of(g + side * 8);
+      const int32_t pair = pair_of(side);
       UNROLL
       for (int turn = 0; turn < Tile::kTurns; turn++) {
         q[side][turn][0] = q[side][turn][1] = 0;
-        if (pair < n_pairs) Tile::query_pairs(a.q + head_at(pair), t, turn, q[side][turn]);
+        if (pair < n_pairs) Tile::query_pairs(a.q + head_at(pair, kDim), t, turn, q[side][turn]);
       }
     }
   }
@@ -96,7 +82,7 @@ struct Prefill {
   DEVICE void weigh(int32_t first, float (&scores)[kColumns][4], float (&max)[2], float (&sum)[2], float (&fade)[2]) const {
     UNROLL
     for (int side = 0; side < 2; side++) {
-      const int32_t last = first_position + pair_of(g + side * 8) / group - first;  // the last position that the row sees
+      const int32_t last = last_seen(side) - first;
       float highest = kNoScore;
       UNROLL
       for (int column = 0; column < kColumns; column++) {
@@ -131,43 +117,22 @@ struct Prefill {
     }
     UNROLL
     for (int step = 0; step < kSpan / 16; step++) {
-      const float(&early)[4] = scores[step * 2];
-      const float(&late)[4] = scores[step * 2 + 1];
-      const uint32_t p0 = bf16_pair(early[0], early[1]), p1 = bf16_pair(early[2], early[3]);
-      const uint32_t p2 = bf16_pair(late[0], late[1]), p3 = bf16_pair(late[2], late[3]);
+      uint32_t p[4];
+      operand_of(scores[step * 2], scores[step * 2 + 1], p);
       UNROLL
       for (int load = 0; load < Tile::kLoads; load++) {
         uint32_t v[Tile::kTilesOfLoad][2];
         Tile::value_pairs(tile, step * 16, load, lane, v);
         UNROLL
-        for (int i = 0; i < Tile::kTilesOfLoad; i++) mma(values[load * Tile::kTilesOfLoad + i], p0, p1, p2, p3, v[i][0], v[i][1]);
+        for (int i = 0; i < Tile::kTilesOfLoad; i++) mma(values[load * Tile::kTilesOfLoad + i], p[0], p[1], p[2], p[3], v[i][0], v[i][1]);
       }
-    }
-  }
-
-  DEVICE void write(const float (&values)[Tile::kTiles][4], float (&sum)[2]) const {
-    UNROLL
-    for (int side = 0; side < 2; side++) {
-      const int32_t pair = pair_of(g + side * 8);
-      const float scale = a.value_scale / quad_sum(sum[side]);
-      if (pair >= n_pairs) continue;
-      Tile::store_row(a.out + head_at(pair), t, values, side, scale);
     }
   }
 
   DEVICE void run() {
     let_next_start();
     wait_for_earlier();
-    // The last tiles of a sequence have the most to do and come first.
-    const int32_t index = a.step.counts->tiles - 1 - static_cast<int32_t>(blockIdx.y);
-    if (index < 0) return;
-    const PrefillTile tile = a.step.tiles[index];
-    first_row = tile.first_row;
-    n_pairs = tile.n_rows * group;
-    first_position = a.step.positions[first_row];
-    end = first_position + tile.n_rows;
-    table = a.step.pages + a.step.page_starts[first_row];
-
+    if (!take_tile()) return;
     for (int i = 0; i < kStages - 1; i++) issue(i, i);
     uint32_t q[2][Tile::kTurns][2];
     load_queries(q);
@@ -185,13 +150,13 @@ struct Prefill {
       add_values(keys + kHalfBytes, scores, fade, values);
       slot = slot == kStages - 1 ? 0 : slot + 1;
     }
-    write(values, sum);
+    write<Tile>(values, sum);
   }
 };
 
 template <KvKind kKind, int kDim>
 __global__ void __launch_bounds__(kWarps * 32, kDim == 64 ? 2 : 1) prefill_kernel(AttendArguments arguments) {
-  Prefill<kKind, kDim>(arguments).run();
+  Prefill<kKind, kDim>{{arguments}}.run();
 }
 
 }  // namespace

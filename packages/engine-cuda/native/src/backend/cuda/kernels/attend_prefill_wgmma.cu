@@ -6,7 +6,7 @@
 //
 // Keys lie along their dimensions, values across: what is summed over, positions, runs down the rows of shared memory. Each
 // row of 128 bytes is 64 dimensions, so 128 dimensions are two such matrices behind each other.
-#include "attend.cuh"
+#include "attend_prefill.cuh"
 #include "hopper.h"
 
 namespace chasqui::cuda {
@@ -26,12 +26,11 @@ constexpr int shared_bytes() { return kStages * 2 * (kDim / 64) * kHalfBytes + 4
 #ifdef CHASQUI_HOPPER
 
 template <int kDim>
-struct PrefillHopper {
+struct PrefillHopper : PrefillBlock {
   static constexpr int kHalves = kDim / 64, kTurns = kDim / 16, kTiles = kDim / 8;
   static constexpr int kStageBytes = kHalves * kHalfBytes;  // of keys, and of values
   static constexpr int kPages = kSpan / kPage, kColumns = kSpan / 8;
 
-  const AttendArguments& a;
   const TensorMap& keys;
   const TensorMap& values;
   const int32_t pool_rows;  // behind the last row there are zeros
@@ -40,11 +39,7 @@ struct PrefillHopper {
   uint64_t* const empty_keys = full_keys + kStages;
   uint64_t* const full_values = empty_keys + kStages;
   uint64_t* const empty_values = full_values + kStages;
-  const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
-  const int32_t group = a.n_heads / a.n_kv_heads;
-  const int32_t kv_head = static_cast<int32_t>(blockIdx.x);
-  int32_t first_row = 0, n_pairs = 0, first_position = 0, end = 0, spans = 0;
-  const int32_t* table = nullptr;
+  int32_t spans = 0;
 
   DEVICE uint8_t* key_stage(uint32_t slot) const { return stages + slot * kStageBytes; }
   DEVICE uint8_t* value_stage(uint32_t slot) const { return stages + (kStages + slot) * kStageBytes; }
@@ -82,10 +77,6 @@ struct PrefillHopper {
 
   // ---- the warps that multiply ----
 
-  DEVICE int32_t pair_of(uint32_t row) const { return static_cast<int32_t>(warp * 16 + row); }
-  DEVICE int64_t head_at(int32_t pair) const {
-    return head_place(a, first_row + pair / group, kv_head, pair % group, kDim);
-  }
   DEVICE void release(uint64_t* empty) const {
     if (lane == 0) phase_arrive(empty);
   }
@@ -93,8 +84,8 @@ struct PrefillHopper {
   DEVICE void load_queries(uint32_t (&q)[kTurns][4]) const {
 UNROLL
     for (int side = 0; side < 2; side++) {
-      const int32_t pair = pair_of(g + side * 8);
-      const uint16_t* from = a.q + (pair < n_pairs ? head_at(pair) : 0) + t * 2;
+      const int32_t pair = pair_of(side);
+      const uint16_t* from = a.q + (pair < n_pairs ? head_at(pair, kDim) : 0) + t * 2;
 UNROLL
       for (int turn = 0; turn < kTurns; turn++) {
         q[turn][side] = pair < n_pairs ? *reinterpret_cast<const uint32_t*>(from + turn * 16) : 0;
@@ -107,7 +98,7 @@ UNROLL
     const uint64_t k = matrix_descriptor(shared_address(stage), 1024, 16, Swizzle::k128);
 UNROLL
     for (uint32_t turn = 0; turn < kTurns; turn++) {
-      multiply_rows_128(scores, q[turn], moved(k, turn / 4 * kHalfBytes + turn % 4 * 32), turn > 0);
+      multiply_rows<Lie::kAlong>(scores, q[turn], moved(k, turn / 4 * kHalfBytes + turn % 4 * 32), turn > 0);
     }
     products_commit();
   }
@@ -115,7 +106,9 @@ UNROLL
   DEVICE void add_values(const uint8_t* stage, const uint32_t (&weights)[kSpan / 16][4], bool more, float (&sums)[kTiles][4]) const {
     const uint64_t v = matrix_descriptor(shared_address(stage), 1024, kHalfBytes, Swizzle::k128);
 UNROLL
-    for (uint32_t step = 0; step < kSpan / 16; step++) multiply_rows_across(sums, weights[step], moved(v, step * 16 * 128), more || step > 0);
+    for (uint32_t step = 0; step < kSpan / 16; step++) {
+      multiply_rows<Lie::kAcross>(sums, weights[step], moved(v, step * 16 * 128), more || step > 0);
+    }
     products_commit();
   }
 
@@ -149,7 +142,7 @@ UNROLL
   DEVICE void hide(int32_t first, float (&scores)[kColumns][4]) const {
 UNROLL
     for (int side = 0; side < 2; side++) {
-      const int32_t last = first_position + pair_of(g + side * 8) / group - first;
+      const int32_t last = last_seen(side) - first;
 UNROLL
       for (int column = 0; column < kColumns; column++) {
 UNROLL
@@ -163,14 +156,7 @@ UNROLL
 
   DEVICE static void pack(const float (&scores)[kColumns][4], uint32_t (&weights)[kSpan / 16][4]) {
 UNROLL
-    for (int step = 0; step < kSpan / 16; step++) {
-      const float(&early)[4] = scores[step * 2];
-      const float(&late)[4] = scores[step * 2 + 1];
-      weights[step][0] = bf16_pair(early[0], early[1]);
-      weights[step][1] = bf16_pair(early[2], early[3]);
-      weights[step][2] = bf16_pair(late[0], late[1]);
-      weights[step][3] = bf16_pair(late[2], late[3]);
-    }
+    for (int step = 0; step < kSpan / 16; step++) operand_of(scores[step * 2], scores[step * 2 + 1], weights[step]);
   }
 
   // Rows of the last page behind the end become zeros: what lies there may be NaN, and its weight of 0 would not help. Both
@@ -183,15 +169,6 @@ UNROLL
     }
     show_to_matrix_unit();
     sync_some(1 + warp / 4, 128);
-  }
-
-  DEVICE void write(const float (&values)[kTiles][4], const float (&sum)[2]) const {
-UNROLL
-    for (int side = 0; side < 2; side++) {
-      const int32_t pair = pair_of(g + side * 8);
-      const float scale = a.value_scale / quad_sum(sum[side]);
-      if (pair < n_pairs) KvTile<KvKind::kBF16, kDim>::store_row(a.out + head_at(pair), t, values, side, scale);
-    }
   }
 
   DEVICE void consume() const {
@@ -234,22 +211,14 @@ UNROLL
     add_values(value_stage(at.slot), weights, spans > 1, sums);
     products_wait<0>();
     settle(sums);
-    write(sums, sum);
+    write<KvTile<KvKind::kBF16, kDim>>(sums, sum);
   }
 
   DEVICE void run() {
     let_next_start();
     wait_for_earlier();
-    // The last tiles of a sequence have the most to do and come first.
-    const int32_t index = a.step.counts->tiles - 1 - static_cast<int32_t>(blockIdx.y);
-    if (index < 0) return;
-    const PrefillTile tile = a.step.tiles[index];
-    first_row = tile.first_row;
-    n_pairs = tile.n_rows * group;
-    first_position = a.step.positions[first_row];
-    end = first_position + tile.n_rows;
+    if (!take_tile()) return;
     spans = (end + kSpan - 1) / kSpan;
-    table = a.step.pages + a.step.page_starts[first_row];
     if (threadIdx.x == 0) {
       for (int i = 0; i < kStages; i++) {
         phases_init(full_keys + i, 1);
@@ -276,7 +245,7 @@ template <int kDim>
 __global__ void __launch_bounds__(kThreads, 1)
     prefill_hopper_kernel(AttendArguments arguments, const GRID_CONSTANT TensorMap keys, const GRID_CONSTANT TensorMap values, int32_t pool_rows) {
 #ifdef CHASQUI_HOPPER
-  PrefillHopper<kDim>{arguments, keys, values, pool_rows, aligned_shared(shared_memory())}.run();
+  PrefillHopper<kDim>{{arguments}, keys, values, pool_rows, aligned_shared(shared_memory())}.run();
 #else
   (void)arguments, (void)keys, (void)values, (void)pool_rows;
 #endif

@@ -168,29 +168,35 @@ DEVICE void settle(float (&d)[kTiles][4]) {
 }
 
 #ifdef __CUDACC__
+// A lane's share of d as operands of an instruction, by tiles, and their numbers in its text, which count from 0.
 #define D1(i) "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])
 #define D4(i) D1(i), D1(i + 1), D1(i + 2), D1(i + 3)
 #define D8(i) D4(i), D4(i + 4)
 #define D16(i) D8(i), D8(i + 8)
+#define D32(i) D16(i), D16(i + 16)
+#define NUMBERS_8                                                                    \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"             \
+  ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define NUMBERS_16 NUMBERS_8                                                         \
+  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47" \
+  ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define NUMBERS_32 NUMBERS_16                                                                        \
+  ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"                 \
+  ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"                 \
+  ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111"     \
+  ", %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+// `more`: the operand that says whether d is added to. `ways`: how a and b lie, as far as the form lets choose.
+#define WGMMA(form, d, a, b, more, ways)                  \
+  "{.reg .pred more; setp.ne.b32 more, " more ", 0;"      \
+  "wgmma.mma_async.sync.aligned." form " {" d "}, " a ", " b ", more, 1, 1" ways ";}"
 #endif
 
 // a (64, 16) and b (256, 16) of bf16, both in shared memory, along k.
 DEVICE void multiply_256(float (&d)[32][4], uint64_t a, uint64_t b, bool more) {
 #ifdef __CUDACC__
-  asm volatile(
-      "{.reg .pred more; setp.ne.b32 more, %130, 0;"
-      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
-        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
-        "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
-        "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
-        "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
-        "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
-        "}, %128, %129, more, 1, 1, 0, 0;}"
-      : D16(0), D16(16)
-      : "l"(a), "l"(b), "r"(static_cast<int32_t>(more)));
+  asm volatile(WGMMA("m64n256k16.f32.bf16.bf16", NUMBERS_32, "%128", "%129", "%130", ", 0, 0")
+               : D32(0)
+               : "l"(a), "l"(b), "r"(static_cast<int32_t>(more)));
 #else
   shim::product(&d[0][0], 256, shim::Elements::kBF16, a, b, more);
 #endif
@@ -199,68 +205,33 @@ DEVICE void multiply_256(float (&d)[32][4], uint64_t a, uint64_t b, bool more) {
 // a (64, 32) and b (128, 32) of e4m3, both in shared memory, along k.
 DEVICE void multiply_fp8_128(float (&d)[16][4], uint64_t a, uint64_t b, bool more) {
 #ifdef __CUDACC__
-  asm volatile(
-      "{.reg .pred more; setp.ne.b32 more, %66, 0;"
-      "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 {"
-        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-        "}, %64, %65, more, 1, 1;}"
-      : D16(0)
-      : "l"(a), "l"(b), "r"(static_cast<int32_t>(more)));
+  asm volatile(WGMMA("m64n128k32.f32.e4m3.e4m3", NUMBERS_16, "%64", "%65", "%66", "")
+               : D16(0)
+               : "l"(a), "l"(b), "r"(static_cast<int32_t>(more)));
 #else
   shim::product(&d[0][0], 128, shim::Elements::kE4M3, a, b, more);
 #endif
 }
 
-// a (64, 16) in registers as mma.m16n8k16 has it, b (128, 16) in shared memory, along k.
-DEVICE void multiply_rows_128(float (&d)[16][4], const uint32_t (&a)[4], uint64_t b, bool more) {
-#ifdef __CUDACC__
-  asm volatile(
-      "{.reg .pred more; setp.ne.b32 more, %69, 0;"
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-        "}, {%64, %65, %66, %67}, %68, more, 1, 1, 0;}"
-      : D16(0)
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int32_t>(more)));
-#else
-  shim::product_of_registers(&d[0][0], 128, a, b, false, more);
-#endif
-}
+// How b lies: rows of shared memory are its columns, with k along them, or k, with its columns across them.
+enum class Lie : uint8_t { kAlong = 0, kAcross = 1 };
 
-// The same with b across: rows of shared memory are k.
-DEVICE void multiply_rows_across(float (&d)[16][4], const uint32_t (&a)[4], uint64_t b, bool more) {
+// a (64, 16) in registers as mma.m16n8k16 has it, b (8 kTiles, 16) in shared memory, both of bf16.
+template <Lie kLie, int kTiles>
+DEVICE void multiply_rows(float (&d)[kTiles][4], const uint32_t (&a)[4], uint64_t b, bool more) {
+  static_assert(kTiles == 8 || kTiles == 16);
 #ifdef __CUDACC__
-  asm volatile(
-      "{.reg .pred more; setp.ne.b32 more, %69, 0;"
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-        "}, {%64, %65, %66, %67}, %68, more, 1, 1, 1;}"
-      : D16(0)
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int32_t>(more)));
+  if constexpr (kTiles == 8) {
+    asm volatile(WGMMA("m64n64k16.f32.bf16.bf16", NUMBERS_8, "{%32, %33, %34, %35}", "%36", "%37", ", %38")
+                 : D8(0)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int32_t>(more)), "n"(static_cast<int>(kLie)));
+  } else {
+    asm volatile(WGMMA("m64n128k16.f32.bf16.bf16", NUMBERS_16, "{%64, %65, %66, %67}", "%68", "%69", ", %70")
+                 : D16(0)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int32_t>(more)), "n"(static_cast<int>(kLie)));
+  }
 #else
-  shim::product_of_registers(&d[0][0], 128, a, b, true, more);
-#endif
-}
-DEVICE void multiply_rows_across(float (&d)[8][4], const uint32_t (&a)[4], uint64_t b, bool more) {
-#ifdef __CUDACC__
-  asm volatile(
-      "{.reg .pred more; setp.ne.b32 more, %37, 0;"
-      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
-        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-        "}, {%32, %33, %34, %35}, %36, more, 1, 1, 1;}"
-      : D8(0)
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int32_t>(more)));
-#else
-  shim::product_of_registers(&d[0][0], 64, a, b, true, more);
+  shim::product_of_registers(&d[0][0], kTiles * 8, a, b, kLie == Lie::kAcross, more);
 #endif
 }
 
@@ -269,6 +240,11 @@ DEVICE void multiply_rows_across(float (&d)[8][4], const uint32_t (&a)[4], uint6
 #undef D4
 #undef D8
 #undef D16
+#undef D32
+#undef NUMBERS_8
+#undef NUMBERS_16
+#undef NUMBERS_32
+#undef WGMMA
 #endif
 
 }  // namespace chasqui::cuda
