@@ -251,6 +251,7 @@ RoundingPoints bf16_cache_points() {
   RoundingPoints points = {Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32,
                            Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32, Rounding::kF32};
   points.cache = Rounding::kBF16;
+  points.exponentials = Rounding::kExact;  // probabilities are rounded instead
   return points;
 }
 
