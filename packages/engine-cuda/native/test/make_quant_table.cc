@@ -1,6 +1,6 @@
 // Prints bench/results/quantised-tiny.csv: the tiny model in each format, its bytes, the error of its weights by kind of
 // matrix, and the perplexity of the engine on all held-out conversations: as the engine runs it (in float), with the inputs
-// of products rounded as for larger models (empty where this processor does not), and with an fp8 cache.
+// of products and attention rounded as for larger models (empty where this processor does not), and with an fp8 cache.
 //   make_quant_table "2 cores of an AMD EPYC (Zen 4)" > quantised-tiny.csv
 #include <cstdio>
 #include <memory>
