@@ -3,7 +3,10 @@
 // run there; elsewhere the same backend and kernels run on a CPU in its place.
 #include "cuda_model.h"
 
+#include <algorithm>
+
 #include "cuda_kernels.h"
+#include "held_out.h"
 #include "quantised_weights.h"
 #ifdef CHASQUI_SHIM
 #include "src/backend/cuda/device_runtime_shim.h"
@@ -207,9 +210,9 @@ std::unique_ptr<Forward> on_cpu(const Trained& model) {
   return forward;
 }
 
-// What the engine writes greedily after each prompt, all of them under way at once.
+// What the engine writes greedily after each prompt, up to the end of the turn, all of them under way at once.
 std::vector<std::vector<int32_t>> write(std::unique_ptr<Forward> forward, const std::vector<std::vector<int32_t>>& prompts,
-                                        int32_t n) {
+                                        const std::vector<int32_t>& stop_tokens) {
   StepperOptions options;
   options.limits.step_tokens = 64;
   Stepper stepper(std::move(forward), options);
@@ -218,7 +221,8 @@ std::vector<std::vector<int32_t>> write(std::unique_ptr<Forward> forward, const 
     Request request;
     request.id = i;
     request.tokens = prompts[i];
-    request.max_tokens = n;
+    request.max_tokens = 40;
+    request.stop_tokens = stop_tokens;
     stepper.submit(std::move(request), &events);
   }
   while (stepper.has_requests() && stepper.step(&events)) {
@@ -229,21 +233,22 @@ std::vector<std::vector<int32_t>> write(std::unique_ptr<Forward> forward, const 
   return written;
 }
 
-// Text as the tiny model was trained on it, so that its choices are clear: a prompt is the beginning of what it wrote after
-// a few tokens of its own vocabulary.
-std::vector<std::vector<int32_t>> likely_prompts(const Trained& model) {
-  std::vector<std::vector<int32_t>> prompts;
-  for (const int32_t first : {2040, 300, 700}) prompts.push_back({2040, first});
-  std::vector<std::vector<int32_t>> written = write(on_cpu(model), prompts, 30);
-  for (size_t i = 0; i < prompts.size(); i++) prompts[i].insert(prompts[i].end(), written[i].begin(), written[i].end());
-  return prompts;
+// Short held-out conversations: text of the kind that the tiny model was trained on, so that its choices are clear.
+std::vector<HeldOut> conversations() {
+  std::vector<HeldOut> all, some;
+  CHECK_OK(read_held_out(CHASQUI_PACKAGES "/tiny-llama/test/held-out.json", &all));
+  for (const HeldOut& each : all) {
+    if (each.tokens.size() < 110 && some.size() < 3) some.push_back(each);
+  }
+  CHECK_EQ(some.size(), 3u);
+  return some;
 }
 
 }  // namespace
 
 TEST(the_trained_model_has_the_logits_of_the_cpu_and_the_reference) {
   const Trained model = trained();
-  const std::vector<int32_t> tokens = likely_prompts(model)[0];
+  const std::vector<int32_t> tokens = conversations()[0].tokens;
   const auto pages = pages_from(0, static_cast<int32_t>(tokens.size()));
   const OnDevice on = on_device(model.config, model.weights);
   if (!on) return;
@@ -261,36 +266,29 @@ TEST(the_trained_model_has_the_perplexity_of_the_cpu) {
   const Trained model = trained();
   const OnDevice on = on_device(model.config, model.weights);
   if (!on) return;
-  const auto cpu = on_cpu(model);
-  double sums[2] = {};
-  int32_t n = 0;
-  for (const std::vector<int32_t>& tokens : likely_prompts(model)) {
-    const auto length = static_cast<int32_t>(tokens.size());
-    Forward* const engines[] = {on.forward.get(), cpu.get()};
-    for (int32_t which = 0; which < 2; which++) {
-      const auto logits = run_chunks(*engines[which], tokens, 512, pages_from(0, length));
-      for (int32_t i = 0; i + 1 < length; i++) {
-        const float* row = logits.data() + static_cast<int64_t>(i) * model.config.vocab;
-        double total = 0;
-        for (int32_t v = 0; v < model.config.vocab; v++) total += std::exp(static_cast<double>(row[v]));
-        sums[which] += std::log(total) - static_cast<double>(row[tokens[static_cast<size_t>(i) + 1]]);
-      }
-    }
-    n += length - 1;
-  }
-  const double ratio = std::exp((sums[0] - sums[1]) / n);
-  std::printf("  perplexity %.4f, %.5f of the CPU's\n", std::exp(sums[0] / n), ratio);
+  double got = 0, want = 0;
+  CHECK_OK(perplexity(*on.forward, conversations(), 3, &got));
+  CHECK_OK(perplexity(*on_cpu(model), conversations(), 3, &want));
+  const double ratio = got / want;
+  std::printf("  perplexity %.5f, %.6f of the CPU's\n", got, ratio);
   CHECK_NEAR(ratio, 1.0, 0.002);
 }
 
 TEST(the_trained_model_writes_what_it_writes_on_the_cpu) {
   const Trained model = trained();
-  const auto prompts = likely_prompts(model);
-  const auto want = write(on_cpu(model), prompts, 24);
+  std::vector<std::vector<int32_t>> prompts;
+  for (const HeldOut& each : conversations()) {
+    const auto answer = std::find(each.is_counted.begin(), each.is_counted.end(), true) - each.is_counted.begin();
+    prompts.emplace_back(each.tokens.begin(), each.tokens.begin() + answer);
+  }
+  const auto want = write(on_cpu(model), prompts, model.config.stop_tokens);
   OnDevice on = on_device(model.config, model.weights);
   if (!on) return;
-  const auto got = write(std::move(on.forward), prompts, 24);
-  for (size_t i = 0; i < prompts.size(); i++) CHECK(got[i] == want[i]);
+  const auto got = write(std::move(on.forward), prompts, model.config.stop_tokens);
+  for (size_t i = 0; i < prompts.size(); i++) {
+    CHECK(want[i].size() > 8);
+    CHECK(got[i] == want[i]);
+  }
 }
 
 // Of a device that has Hopper's instructions; null: whatever this build has.
