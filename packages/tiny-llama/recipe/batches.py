@@ -1,5 +1,5 @@
-"""Batches of tokens: conversations and token-level copy drills, sorted by length into rows of equal width. A seed, a
-split and a pool number in, the pool's batches out: the same each time, so that a run can go on from any step.
+"""Batches of tokens: conversations and token-level copy drills, sorted by length into rows of equal width. A seed and
+a pool number in, the pool's batches out: the same each time, so that a run can go on from any step.
 """
 
 import torch
@@ -11,10 +11,10 @@ BATCHES_PER_POOL = 24
 DRILL_TOKENS_FROM = 200  # smaller ids are single bytes, most of which no text of ours holds
 
 
-def pool(tokenizer, seed, number, tokens_per_batch, mix, split="train"):
+def pool(tokenizer, seed, number, tokens_per_batch, mix):
     """[(ids (rows, width), target mask (rows, width))], about BATCHES_PER_POOL of them. `mix`: kind -> share; the kind
     "token drill" repeats random ids."""
-    draw = Draw(f"{seed}/{number}", split, pieces=tokenizer.lower_case_pieces)
+    draw = Draw(f"{seed}/{number}", pieces=tokenizer.lower_case_pieces)
     kinds, shares = list(mix), list(mix.values())
     items, tokens = [], 0
     while tokens < tokens_per_batch * BATCHES_PER_POOL:

@@ -138,6 +138,18 @@ const Case kCases[] = {
     {6, 2, 20, KvType::kF32},  {3, 1, 18, KvType::kBF16}, {80, 1, 16, KvType::kBF16},  // more rows than a task has at once
 };
 
+// Attends to 300 positions with random queries and gives check(sequence, query, row, what came) every thirteenth of them.
+template <typename Check>
+void each_row_attended(const Case& each, const Kernels& kernels, uint64_t seed, const Check& check) {
+  Sequence sequence;
+  const int32_t positions = 300;
+  fill(&sequence, {2, each.n_kv_heads, each.head_dim, 40, each.type}, positions, true, seed);
+  const int64_t width = each.n_heads * each.head_dim;
+  const auto q = random_queries(positions, each.n_heads * each.head_dim, seed + 1);
+  const auto got = attended(sequence, each.n_heads, kernels, 2, {span_of(sequence, 0, positions)}, q);
+  for (int32_t row = 0; row < positions; row += 13) check(sequence, q.data() + row * width, row, got.data() + row * width);
+}
+
 }  // namespace
 
 TEST(attention_agrees_with_a_double_softmax) {
@@ -149,18 +161,11 @@ TEST(attention_agrees_with_a_double_softmax) {
     }
     uint64_t seed = 1;
     for (const Case& each : kCases) {
-      Sequence sequence;
-      const int32_t positions = 300;
-      fill(&sequence, {2, each.n_kv_heads, each.head_dim, 40, each.type}, positions, true, seed++);
-      const int32_t width = each.n_heads * each.head_dim;
-      const auto q = random_queries(positions, width, seed++);
-      const auto got = attended(sequence, each.n_heads, *kernels, 2, {span_of(sequence, 0, positions)}, q);
-      for (int32_t row = 0; row < positions; row += 13) {
-        const auto want = expected(sequence, each.n_heads, q.data() + static_cast<int64_t>(row) * width, row);
-        for (size_t i = 0; i < want.size(); i++) {
-          CHECK_NEAR(got[static_cast<size_t>(row * width) + i], want[i], 3e-6);
-        }
-      }
+      each_row_attended(each, *kernels, seed, [&](const Sequence& sequence, const float* query, int32_t row, const float* got) {
+        const auto want = expected(sequence, each.n_heads, query, row);
+        for (size_t i = 0; i < want.size(); i++) CHECK_NEAR(got[i], want[i], 3e-6);
+      });
+      seed += 2;
     }
   }
 }
@@ -177,23 +182,16 @@ TEST(rounded_attention_agrees_with_a_double_softmax_that_rounds_at_the_same_poin
   int64_t near = 0, near_exact = 0, all = 0;
   for (const Case& each : kCases) {
     if (each.type == KvType::kF32) continue;
-    Sequence sequence;
-    const int32_t positions = 300;
-    fill(&sequence, {2, each.n_kv_heads, each.head_dim, 40, each.type}, positions, true, seed++);
-    const int32_t width = each.n_heads * each.head_dim;
-    const auto q = random_queries(positions, width, seed++);
-    const auto got = attended(sequence, each.n_heads, *kernels, 2, {span_of(sequence, 0, positions)}, q);
-    for (int32_t row = 0; row < positions; row += 13) {
-      const float* query = q.data() + static_cast<int64_t>(row) * width;
+    each_row_attended(each, *kernels, seed, [&](const Sequence& sequence, const float* query, int32_t row, const float* got) {
       const auto want = expected(sequence, each.n_heads, query, row, to_bf16);
       const auto exact = expected(sequence, each.n_heads, query, row);
       for (size_t i = 0; i < want.size(); i++, all++) {
-        const double value = got[static_cast<size_t>(row * width) + i];
-        CHECK_NEAR(value, want[i], 2e-3);
-        near += std::fabs(value - want[i]) < 3e-6;
-        near_exact += std::fabs(value - exact[i]) < 3e-6;
+        CHECK_NEAR(got[i], want[i], 2e-3);
+        near += std::fabs(got[i] - want[i]) < 3e-6;
+        near_exact += std::fabs(got[i] - exact[i]) < 3e-6;
       }
-    }
+    });
+    seed += 2;
   }
   std::printf("  %.1f %% agree to 3e-6, without rounding %.1f %%\n", 100.0 * static_cast<double>(near) / static_cast<double>(all), 100.0 * static_cast<double>(near_exact) / static_cast<double>(all));
   CHECK(near * 100 > all * 90);

@@ -24,8 +24,8 @@ namespace cpu {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
-// Layers with fewer inputs are multiplied in float, and models of smaller rows attend in float, where nobody asked for certain kernels: they are quick anyway, and so
-// what a small model says does not depend on the processor.
+// Layers with fewer inputs are multiplied in float, and models of smaller rows attend in float, where nobody asked for certain
+// kernels: they are quick anyway, and so what a small model says does not depend on the processor.
 constexpr int64_t kSmallInput = 1024;
 
 class CpuBackend final : public Backend {
